@@ -1,0 +1,45 @@
+"""The `railwatch` command: a row a command, and one place where errors become one line and an exit code."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+from typing import Final
+
+import typer
+
+from railwatch.core.errors import RailwatchError
+
+COMMANDS: Final = ("watch", "detect", "listen", "replay", "check", "doctor", "bench")
+"""Each names a module of this package and the function in it. A new command is one file and one row here."""
+
+
+def build_app() -> typer.Typer:
+    """The command line with all its commands."""
+    app = typer.Typer(
+        name="railwatch",
+        help="Watch railway tracks: find people and animals on them and tell whoever can stop the train.",
+        no_args_is_help=True,
+        pretty_exceptions_enable=False,
+        add_completion=False,
+    )
+    for name in COMMANDS:
+        module = importlib.import_module(f"railwatch.cli.{name}")
+        app.command(name)(getattr(module, name))
+    return app
+
+
+def main() -> None:
+    """Run the command line; every foreseen error is one line on stderr and the exit code of its class."""
+    try:
+        build_app()()
+    except RailwatchError as error:
+        sys.stderr.write(f"railwatch: {' '.join(str(error).split())}\n")
+        sys.exit(error.exit_code)
+    except BrokenPipeError:
+        # The reader of our output has gone (`railwatch ... | head`): nothing is left to tell it.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(0)
+    except KeyboardInterrupt:
+        sys.exit(130)

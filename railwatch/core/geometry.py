@@ -1,0 +1,88 @@
+"""Points, boxes and polygons. Pure functions on numbers; no pixels are touched here."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from functools import lru_cache
+from typing import Final, NamedTuple
+
+from shapely import Point as ShapelyPoint
+from shapely import Polygon, box
+from shapely.validation import explain_validity
+
+FOOTPRINT_FRACTION: Final = 0.1
+"""Height of the footprint as a fraction of the box: about the feet of a standing person."""
+
+
+class Point(NamedTuple):
+    """x to the right, y downwards."""
+
+    x: float
+    y: float
+
+
+def check_polygon(points: Sequence[tuple[float, float]]) -> None:
+    """Raise ValueError unless `points` (fractions of the frame) form a simple polygon with area inside the frame.
+
+    >>> check_polygon([(0.0, 0.0), (1.0, 0.0), (0.5, 1.0)])
+    """
+    if len(points) < 3:
+        raise ValueError(f"a polygon needs at least 3 points, but has {len(points)}")
+    for number, (x, y) in enumerate(points, start=1):
+        if not (math.isfinite(x) and math.isfinite(y)):
+            raise ValueError(f"every coordinate must be a finite number, but point {number} is ({x}, {y})")
+        if not (0.0 <= x <= 1.0 and 0.0 <= y <= 1.0):
+            raise ValueError(f"every point must lie in the frame, 0 to 1, but point {number} is ({x}, {y})")
+    polygon = Polygon(points)
+    if not polygon.is_valid:
+        raise ValueError(f"a polygon must not cross or touch itself, but: {explain_validity(polygon)}")
+    if polygon.area <= 0.0:
+        raise ValueError("a polygon must enclose an area, but all its points lie on one line")
+
+
+def ground_point(xyxy: tuple[float, float, float, float]) -> Point:
+    """Where the object of a box stands: the middle of its lower edge, in the units of the box.
+
+    >>> ground_point((10.0, 20.0, 30.0, 80.0))
+    Point(x=20.0, y=80.0)
+    """
+    left, _, right, bottom = xyxy
+    return Point((left + right) / 2.0, bottom)
+
+
+def footprint(xyxy: tuple[float, float, float, float]) -> tuple[float, float, float, float]:
+    """The lowest tenth of a box, as a box in the same units: what of the object touches the ground.
+
+    >>> footprint((0.0, 0.0, 10.0, 100.0))
+    (0.0, 90.0, 10.0, 100.0)
+    """
+    left, top, right, bottom = xyxy
+    return (left, bottom - (bottom - top) * FOOTPRINT_FRACTION, right, bottom)
+
+
+@lru_cache(maxsize=1024)
+def _polygon(points: tuple[Point, ...]) -> Polygon:
+    return Polygon(points)
+
+
+def contains(polygon: tuple[Point, ...], point: Point) -> bool:
+    """Whether `point` lies in `polygon` or on its edge; both in the same units.
+
+    >>> contains((Point(0, 0), Point(1, 0), Point(1, 1), Point(0, 1)), Point(1.0, 0.5))
+    True
+    """
+    return bool(_polygon(polygon).covers(ShapelyPoint(point.x, point.y)))
+
+
+def overlap_fraction(polygon: tuple[Point, ...], rectangle: tuple[float, float, float, float]) -> float:
+    """Part of the rectangle's area that lies in the polygon, 0 to 1; 0 for a rectangle without area.
+
+    >>> overlap_fraction((Point(0, 0), Point(1, 0), Point(1, 1), Point(0, 1)), (0.5, 0.0, 1.5, 1.0))
+    0.5
+    """
+    left, top, right, bottom = rectangle
+    area = (right - left) * (bottom - top)
+    if area <= 0.0:
+        return 0.0
+    return float(min(1.0, _polygon(polygon).intersection(box(left, top, right, bottom)).area / area))

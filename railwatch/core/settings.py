@@ -1,0 +1,262 @@
+"""The configuration of a site as frozen values; `railwatch.config` reads site.yaml into these."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from enum import Enum
+from types import MappingProxyType
+from typing import Final
+
+from railwatch.core.alerts import DEFAULT_LEASE_S, Severity
+from railwatch.core.types import Zone, ZoneKind
+
+DEFAULT_GROUPS: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
+    {
+        "person": ("person",),
+        "animal": ("bird", "cat", "dog", "horse", "sheep", "cow", "elephant", "bear", "zebra", "giraffe"),
+        "train": ("train",),
+        "vehicle": ("bicycle", "car", "motorcycle", "bus", "truck"),
+    }
+)
+"""Class groups when a site names none: the COCO classes that matter on a railway."""
+
+
+def _fraction(name: str, value: float) -> None:
+    if not 0.0 <= value <= 1.0:
+        raise ValueError(f"{name} must be 0 to 1, but is {value}")
+
+
+def _positive(name: str, value: float) -> None:
+    if not (math.isfinite(value) and value > 0.0):
+        raise ValueError(f"{name} must be positive and finite, but is {value}")
+
+
+class Provider(Enum):
+    """ONNX Runtime execution provider that must run the model."""
+
+    CPU = "cpu"
+    CUDA = "cuda"
+    TENSORRT = "tensorrt"
+    OPENVINO = "openvino"
+
+
+@dataclass(frozen=True, slots=True)
+class CameraSettings:
+    """One camera: where its pictures come from, and whether CLEAR needs it (`required`)."""
+
+    camera_id: str
+    source: str
+    required: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class ModelSettings:
+    """The detector. `confidence` is the lowest score that is looked at at all, 0 to 1; `threads` 0 means all cores."""
+
+    file: str
+    sha256: str | None = None
+    confidence: float = 0.1
+    provider: Provider = Provider.CPU
+    threads: int = 0
+
+    def __post_init__(self) -> None:
+        _fraction("confidence", self.confidence)
+        if self.threads < 0:
+            raise ValueError(f"threads must be 0 or more, but is {self.threads}")
+
+
+@dataclass(frozen=True, slots=True)
+class TrackerSettings:
+    """Association of boxes over frames.
+
+    `high_confidence`: boxes at or above it are matched first and may begin a track; weaker ones only continue one.
+    `match_iou`: least overlap of prediction and box. `confirm_hits`: frames a track must be seen in before it counts.
+    `lost_s`: seconds after which an unseen track is forgotten.
+    """
+
+    high_confidence: float = 0.4
+    match_iou: float = 0.2
+    confirm_hits: int = 2
+    lost_s: float = 2.0
+
+    def __post_init__(self) -> None:
+        _fraction("high_confidence", self.high_confidence)
+        _fraction("match_iou", self.match_iou)
+        _positive("lost_s", self.lost_s)
+        if self.confirm_hits < 1:
+            raise ValueError(f"confirm_hits must be 1 or more, but is {self.confirm_hits}")
+
+
+@dataclass(frozen=True, slots=True)
+class IncidentSettings:
+    """When an incident opens and closes (the terms on-delay and off-delay are those of OPC UA Part 9).
+
+    An incident opens when an object was in a zone in `on_delay_hits` of the last `on_delay_window` frames of a camera,
+    and closes after `off_delay_s` seconds of observed time without one. Blind time is not observed time.
+    `min_overlap`: part of the footprint that must lie in a zone when the ground point does not.
+    `update_interval_s`: at most one UPDATED for a growing count in so many seconds (a new class group is told at once).
+    """
+
+    on_delay_hits: int = 3
+    on_delay_window: int = 5
+    off_delay_s: float = 2.0
+    min_overlap: float = 0.3
+    update_interval_s: float = 5.0
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.on_delay_hits <= self.on_delay_window <= 1000:
+            raise ValueError(
+                "on_delay_hits must be 1 to on_delay_window, and on_delay_window at most 1000, but they are "
+                f"{self.on_delay_hits} and {self.on_delay_window}"
+            )
+        _positive("off_delay_s", self.off_delay_s)
+        _fraction("min_overlap", self.min_overlap)
+        if not (math.isfinite(self.update_interval_s) and self.update_interval_s >= 0.0):
+            raise ValueError(f"update_interval_s must be 0 or more, but is {self.update_interval_s}")
+
+
+@dataclass(frozen=True, slots=True)
+class MessagingSettings:
+    """Where alerts and status go out (`bind`), where nonces come in (`request_bind`; None: next port), the lease."""
+
+    bind: str = "tcp://127.0.0.1:5556"
+    request_bind: str | None = None
+    lease_s: float = DEFAULT_LEASE_S
+
+    def __post_init__(self) -> None:
+        _positive("lease_s", self.lease_s)
+
+
+@dataclass(frozen=True, slots=True)
+class SiteSettings:
+    """A whole site, complete: construction raises ValueError when something that arming needs is missing.
+
+    `groups` maps a class group to the model's class names; `alarm_groups` are those that raise alarms.
+    `camera_timeout_s`: silence of a camera after which it is BLIND. `severity_without_trains`: severity on the track
+    where no source of trains is configured.
+    """
+
+    site_id: str
+    severity_without_trains: Severity
+    cameras: tuple[CameraSettings, ...]
+    sections: tuple[str, ...]
+    zones: tuple[Zone, ...]
+    model: ModelSettings
+    groups: Mapping[str, tuple[str, ...]] = field(default_factory=lambda: DEFAULT_GROUPS)
+    alarm_groups: tuple[str, ...] = ("person", "animal")
+    camera_timeout_s: float = 2.0
+    tracker: TrackerSettings = TrackerSettings()
+    incidents: IncidentSettings = IncidentSettings()
+    messaging: MessagingSettings = MessagingSettings()
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "groups", MappingProxyType({k: tuple(v) for k, v in self.groups.items()}))
+        faults = site_faults(self)
+        if faults:
+            raise ValueError("; ".join(faults))
+
+    @property
+    def config_rev(self) -> str:
+        """First 12 hexadecimal digits of the SHA-256 of everything that decides; where alerts go is left out."""
+        return hashlib.sha256(canonical_json(self).encode()).hexdigest()[:12]
+
+
+def site_faults(site: SiteSettings) -> list[str]:
+    """Every reason for which `site` must not arm, each as a sentence; empty when it may."""
+    return [
+        *_name_faults(site),
+        *_zone_faults(site),
+        *_group_faults(site),
+    ]
+
+
+def canonical_json(site: SiteSettings) -> str:
+    """The decisive part of the settings as JSON with sorted keys and no spaces; equal text means equal decisions.
+
+    Left out are the sockets (`messaging`) and where pictures and model file lie (the model's hash stays).
+    """
+    plain = _plain(
+        {
+            "site_id": site.site_id,
+            "severity_without_trains": site.severity_without_trains,
+            "cameras": [{"camera_id": c.camera_id, "required": c.required} for c in site.cameras],
+            "sections": site.sections,
+            "zones": [asdict(zone) for zone in site.zones],
+            "model": {"sha256": site.model.sha256, "confidence": site.model.confidence},
+            "groups": dict(site.groups),
+            "alarm_groups": site.alarm_groups,
+            "camera_timeout_s": site.camera_timeout_s,
+            "tracker": asdict(site.tracker),
+            "incidents": asdict(site.incidents),
+        }
+    )
+    return json.dumps(plain, sort_keys=True, separators=(",", ":"), allow_nan=False)
+
+
+def _plain(value: object) -> object:
+    if isinstance(value, Enum):
+        return value.value
+    if isinstance(value, dict):
+        return {key: _plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    return value
+
+
+def _name_faults(site: SiteSettings) -> list[str]:
+    faults = []
+    lists = {
+        "camera_id": [camera.camera_id for camera in site.cameras],
+        "section": list(site.sections),
+        "zone_id": [zone.zone_id for zone in site.zones],
+    }
+    for name, values in lists.items():
+        if not values:
+            faults.append(f"at least one {name} must be given, but there is none")
+        faults += [f"{name} must be unique, but {value!r} is given twice" for value in _repeated(values)]
+    if not (math.isfinite(site.camera_timeout_s) and site.camera_timeout_s > 0.0):
+        faults.append(f"camera_timeout_s must be positive, but is {site.camera_timeout_s}")
+    return faults
+
+
+def _zone_faults(site: SiteSettings) -> list[str]:
+    faults = []
+    camera_ids = {camera.camera_id for camera in site.cameras}
+    for zone in site.zones:
+        if zone.camera_id not in camera_ids:
+            faults.append(
+                f"zone {zone.zone_id!r} names camera {zone.camera_id!r}, which is not among {sorted(camera_ids)}"
+            )
+        if zone.section_id not in site.sections:
+            faults.append(
+                f"zone {zone.zone_id!r} names section {zone.section_id!r}, which is not among {list(site.sections)}"
+            )
+    watched = {zone.section_id for zone in site.zones if zone.kind is ZoneKind.TRACK}
+    faults += [
+        f"section {section!r} must have a zone of kind track, but has none"
+        for section in site.sections
+        if section not in watched
+    ]
+    used = {zone.camera_id for zone in site.zones if zone.kind is not ZoneKind.IGNORE}
+    faults += [f"camera {name!r} must have a zone, but has none" for name in sorted(camera_ids - used)]
+    return faults
+
+
+def _group_faults(site: SiteSettings) -> list[str]:
+    faults = [
+        f"alarm_groups names {group!r}, which is not among the class groups {sorted(site.groups)}"
+        for group in site.alarm_groups
+        if group not in site.groups
+    ]
+    if not site.alarm_groups:
+        faults.append("alarm_groups must name at least one class group, but is empty: nothing could raise an alarm")
+    names = [name for members in site.groups.values() for name in members]
+    return faults + [f"class {name!r} must be in one class group, but is in two" for name in _repeated(names)]
+
+
+def _repeated(values: list[str]) -> list[str]:
+    return sorted({value for value in values if values.count(value) > 1})

@@ -1,0 +1,1 @@
+"""What is in this frame, and is the frame to be trusted."""

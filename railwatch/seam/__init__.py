@@ -1,0 +1,1 @@
+"""The boundary between perception and the hub."""
