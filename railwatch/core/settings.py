@@ -5,11 +5,11 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from enum import Enum
 from types import MappingProxyType
-from typing import Final
+from typing import Final, NamedTuple
 
 from railwatch.core.alerts import DEFAULT_LEASE_S, Severity
 from railwatch.core.types import Zone, ZoneKind
@@ -42,6 +42,25 @@ class Provider(Enum):
     CUDA = "cuda"
     TENSORRT = "tensorrt"
     OPENVINO = "openvino"
+
+
+KeyPath = tuple[str | int, ...]
+"""Where in a site file something stands: ("zones", 2, "camera_id") is the camera of the third zone."""
+
+
+class SiteFault(NamedTuple):
+    """One reason for which a site must not arm: the key at fault, and the sentence that tells what must hold."""
+
+    path: KeyPath
+    text: str
+
+
+class SiteFaultsError(ValueError):
+    """A site is incomplete or contradicts itself; `faults` holds every reason."""
+
+    def __init__(self, faults: Sequence[SiteFault]) -> None:
+        super().__init__("; ".join(fault.text for fault in faults))
+        self.faults = tuple(faults)
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,7 +152,7 @@ class MessagingSettings:
 
 @dataclass(frozen=True, slots=True)
 class SiteSettings:
-    """A whole site, complete: construction raises ValueError when something that arming needs is missing.
+    """A whole site, complete: construction raises SiteFaultsError when something that arming needs is missing.
 
     `groups` maps a class group to the model's class names; `alarm_groups` are those that raise alarms.
     `camera_timeout_s`: silence of a camera after which it is BLIND. `severity_without_trains`: severity on the track
@@ -157,7 +176,7 @@ class SiteSettings:
         object.__setattr__(self, "groups", MappingProxyType({k: tuple(v) for k, v in self.groups.items()}))
         faults = site_faults(self)
         if faults:
-            raise ValueError("; ".join(faults))
+            raise SiteFaultsError(faults)
 
     @property
     def config_rev(self) -> str:
@@ -165,8 +184,8 @@ class SiteSettings:
         return hashlib.sha256(canonical_json(self).encode()).hexdigest()[:12]
 
 
-def site_faults(site: SiteSettings) -> list[str]:
-    """Every reason for which `site` must not arm, each as a sentence; empty when it may."""
+def site_faults(site: SiteSettings) -> list[SiteFault]:
+    """Every reason for which `site` must not arm, each with the key at fault; empty when it may."""
     return [
         *_name_faults(site),
         *_zone_faults(site),
@@ -207,56 +226,71 @@ def _plain(value: object) -> object:
     return value
 
 
-def _name_faults(site: SiteSettings) -> list[str]:
+def _name_faults(site: SiteSettings) -> list[SiteFault]:
     faults = []
-    lists = {
-        "camera_id": [camera.camera_id for camera in site.cameras],
-        "section": list(site.sections),
-        "zone_id": [zone.zone_id for zone in site.zones],
+    lists: dict[str, list[tuple[KeyPath, str]]] = {
+        "camera_id": [(("cameras", i, "camera_id"), camera.camera_id) for i, camera in enumerate(site.cameras)],
+        "section": [(("sections", i), section) for i, section in enumerate(site.sections)],
+        "zone_id": [(("zones", i, "zone_id"), zone.zone_id) for i, zone in enumerate(site.zones)],
     }
-    for name, values in lists.items():
+    for (name, values), key in zip(lists.items(), ("cameras", "sections", "zones"), strict=True):
         if not values:
-            faults.append(f"at least one {name} must be given, but there is none")
-        faults += [f"{name} must be unique, but {value!r} is given twice" for value in _repeated(values)]
+            faults.append(SiteFault((key,), f"at least one {name} must be given, but there is none"))
+        faults += [
+            SiteFault(path, f"{name} must be unique, but {value!r} is given twice") for path, value in _repeated(values)
+        ]
     if not (math.isfinite(site.camera_timeout_s) and site.camera_timeout_s > 0.0):
-        faults.append(f"camera_timeout_s must be positive, but is {site.camera_timeout_s}")
+        text = f"camera_timeout_s must be positive, but is {site.camera_timeout_s}"
+        faults.append(SiteFault(("camera_timeout_s",), text))
     return faults
 
 
-def _zone_faults(site: SiteSettings) -> list[str]:
+def _zone_faults(site: SiteSettings) -> list[SiteFault]:
     faults = []
-    camera_ids = {camera.camera_id for camera in site.cameras}
-    for zone in site.zones:
+    camera_ids = [camera.camera_id for camera in site.cameras]
+    for i, zone in enumerate(site.zones):
         if zone.camera_id not in camera_ids:
-            faults.append(
-                f"zone {zone.zone_id!r} names camera {zone.camera_id!r}, which is not among {sorted(camera_ids)}"
-            )
+            text = f"zone {zone.zone_id!r} names camera {zone.camera_id!r}, which is not among {sorted(camera_ids)}"
+            faults.append(SiteFault(("zones", i, "camera_id"), text))
         if zone.section_id not in site.sections:
-            faults.append(
-                f"zone {zone.zone_id!r} names section {zone.section_id!r}, which is not among {list(site.sections)}"
-            )
+            text = f"zone {zone.zone_id!r} names section {zone.section_id!r}, which is not among {list(site.sections)}"
+            faults.append(SiteFault(("zones", i, "section_id"), text))
     watched = {zone.section_id for zone in site.zones if zone.kind is ZoneKind.TRACK}
     faults += [
-        f"section {section!r} must have a zone of kind track, but has none"
-        for section in site.sections
+        SiteFault(("sections", i), f"section {section!r} must have a zone of kind track, but has none")
+        for i, section in enumerate(site.sections)
         if section not in watched
     ]
     used = {zone.camera_id for zone in site.zones if zone.kind is not ZoneKind.IGNORE}
-    faults += [f"camera {name!r} must have a zone, but has none" for name in sorted(camera_ids - used)]
-    return faults
+    return faults + [
+        SiteFault(("cameras", i, "camera_id"), f"camera {name!r} must have a zone, but has none")
+        for i, name in enumerate(camera_ids)
+        if name not in used
+    ]
 
 
-def _group_faults(site: SiteSettings) -> list[str]:
+def _group_faults(site: SiteSettings) -> list[SiteFault]:
     faults = [
-        f"alarm_groups names {group!r}, which is not among the class groups {sorted(site.groups)}"
-        for group in site.alarm_groups
+        SiteFault(
+            ("alarm_groups", i),
+            f"alarm_groups names {group!r}, which is not among the class groups {sorted(site.groups)}",
+        )
+        for i, group in enumerate(site.alarm_groups)
         if group not in site.groups
     ]
     if not site.alarm_groups:
-        faults.append("alarm_groups must name at least one class group, but is empty: nothing could raise an alarm")
-    names = [name for members in site.groups.values() for name in members]
-    return faults + [f"class {name!r} must be in one class group, but is in two" for name in _repeated(names)]
+        text = "alarm_groups must name at least one class group, but is empty: nothing could raise an alarm"
+        faults.append(SiteFault(("alarm_groups",), text))
+    names: list[tuple[KeyPath, str]] = [
+        (("groups", group, i), name) for group, members in site.groups.items() for i, name in enumerate(members)
+    ]
+    return faults + [
+        SiteFault(path, f"class {name!r} must be in one class group, once, but is given twice")
+        for path, name in _repeated(names)
+    ]
 
 
-def _repeated(values: list[str]) -> list[str]:
-    return sorted({value for value in values if values.count(value) > 1})
+def _repeated(values: list[tuple[KeyPath, str]]) -> list[tuple[KeyPath, str]]:
+    """Those whose value stood in the list before."""
+    first = {value: path for path, value in reversed(values)}
+    return [(path, value) for path, value in values if first[value] != path]
