@@ -1,0 +1,161 @@
+"""The life of an incident: opened after the on-delay, told again when it changes, closed after the off-delay."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+from railwatch.core.alerts import Action, AlertKind, CameraState, Severity
+from railwatch.core.settings import SiteSettings
+from railwatch.decision.presence import ON_TRACK, CameraMemory
+from railwatch.decision.zones import Hit
+
+
+@dataclass(frozen=True, slots=True)
+class Incident:
+    """One open incident. `groups` and `count` are what has been told; `cameras` are those that ever saw somebody."""
+
+    incident_id: str
+    kind: AlertKind
+    section_id: str
+    severity: Severity
+    opened_at: str
+    groups: frozenset[str] = frozenset()
+    count: int = 0
+    told_s: float = 0.0
+    cameras: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class SectionSight:
+    """What all cameras of one section say together.
+
+    `raised` are the channels that passed the on-delay, `held` those whose off-delay has not passed; `count` is the sum
+    over cameras, which may count an object twice that two of them see.
+    """
+
+    raised: frozenset[str]
+    held: frozenset[str]
+    groups: frozenset[str]
+    count: int
+    hits: tuple[Hit, ...]
+    cameras: frozenset[str]
+    longest_dwell_s: float
+
+
+def highest(channels: frozenset[str]) -> Severity | None:
+    """The highest severity among `channels`, None if there is none."""
+    return max((level for level in Severity if level.value in channels), default=None)
+
+
+def cameras_of(site: SiteSettings, section_id: str) -> tuple[str, ...]:
+    """Cameras with a zone in the section, in the order of the site file."""
+    seen = {zone.camera_id for zone in site.zones if zone.section_id == section_id}
+    return tuple(camera.camera_id for camera in site.cameras if camera.camera_id in seen)
+
+
+def required_cameras(site: SiteSettings, section_id: str) -> tuple[str, ...]:
+    """Cameras without which the section is not CLEAR: the required ones, or all of them if none is required."""
+    present = cameras_of(site, section_id)
+    required = {camera.camera_id for camera in site.cameras if camera.required}
+    return tuple(name for name in present if name in required) or present
+
+
+def look_at(
+    site: SiteSettings, section_id: str, memories: Mapping[str, CameraMemory], known: frozenset[str]
+) -> SectionSight:
+    """Combine the cameras of a section. `known` are the cameras that saw somebody in the incident that is open.
+
+    A channel is held until every required camera, and every camera that saw somebody, has observed off_delay_s of
+    quiet; and while a required camera cannot be trusted nothing is let go: the object may be in its part.
+    """
+    rules = site.incidents
+    views = {name: memories[name].view(section_id) for name in cameras_of(site, section_id)}
+    channels = [level.value for level in Severity] + [ON_TRACK]
+    raised = frozenset(c for c in channels if any(v.raised(c, rules.on_delay_hits) for v in views.values()))
+    seeing = frozenset(name for name, view in views.items() if view.raised(Severity.NOTICE.value, rules.on_delay_hits))
+    required = required_cameras(site, section_id)
+    witnesses = known | seeing | frozenset(required)
+    sure = all(memories[name].state is CameraState.NOMINAL for name in required)
+    held = frozenset(
+        c for c in channels if not sure or any(views[name].quiet_for(c) < rules.off_delay_s for name in witnesses)
+    )
+    return SectionSight(
+        raised=raised,
+        held=held,
+        groups=frozenset(
+            group
+            for group in site.alarm_groups
+            if any(view.raised(f"group:{group}", rules.on_delay_hits) for view in views.values())
+        ),
+        count=sum(view.steady_count(rules.on_delay_hits) for view in views.values()),
+        hits=tuple(hit for view in views.values() for hit in view.hits),
+        cameras=seeing,
+        longest_dwell_s=max((view.longest_dwell_s for view in views.values()), default=0.0),
+    )
+
+
+def next_occupied(occupied: bool, sight: SectionSight) -> bool:
+    """Whether somebody is on the track of the section, with on-delay and off-delay."""
+    return ON_TRACK in sight.raised or (occupied and ON_TRACK in sight.held)
+
+
+def next_intrusion(
+    incident: Incident | None, sight: SectionSight, now_s: float, update_interval_s: float
+) -> tuple[Incident | None, Action | None]:
+    """The intrusion incident of a section after one more input, and what is to be told of it.
+
+    The incident returned with OPENED has neither identity nor time yet: the caller numbers it.
+    """
+    raised = highest(sight.raised)
+    if incident is None:
+        if raised is None:
+            return None, None
+        opened = Incident("", AlertKind.INTRUSION, "", raised, "", sight.groups, sight.count, now_s, sight.cameras)
+        return opened, Action.OPENED
+    held = highest(sight.held)
+    kept = None if held is None else min(held, incident.severity)
+    current = max((level for level in (raised, kept) if level is not None), default=None)
+    if current is None:
+        return None, Action.CLOSED
+    action = _what_changed(incident, current, sight, now_s - incident.told_s >= update_interval_s)
+    after = replace(
+        incident,
+        severity=current,
+        groups=incident.groups | sight.groups,
+        # A count that has to wait for the interval is not remembered as told, so that it is told later.
+        count=incident.count if action is None else max(incident.count, sight.count),
+        told_s=incident.told_s if action is None else now_s,
+        cameras=incident.cameras | sight.cameras,
+    )
+    return after, action
+
+
+def _what_changed(incident: Incident, current: Severity, sight: SectionSight, may_count: bool) -> Action | None:
+    if current != incident.severity:
+        return Action.ESCALATED if current > incident.severity else Action.DEESCALATED
+    if sight.groups - incident.groups or (sight.count > incident.count and may_count):
+        return Action.UPDATED
+    return None
+
+
+def next_blindness(
+    incident: Incident | None, memory: CameraMemory, settle_frames: int
+) -> tuple[Incident | None, Action | None]:
+    """The blindness incident of one camera for one section: NOTICE when DEGRADED, WARNING when BLIND.
+
+    It is closed only after `settle_frames` good frames in a row. A camera that nobody has heard of since the start
+    becomes an alarm only when its timeout passes: until then it is waited for.
+    """
+    if memory.waiting:
+        return incident, None
+    wanted = {CameraState.DEGRADED: Severity.NOTICE, CameraState.BLIND: Severity.WARNING}.get(memory.state)
+    if incident is None:
+        if wanted is None:
+            return None, None
+        return Incident("", AlertKind.BLINDNESS, "", wanted, ""), Action.OPENED
+    if wanted is None:
+        return (None, Action.CLOSED) if memory.good_frames >= settle_frames else (incident, None)
+    if wanted == incident.severity:
+        return incident, None
+    return replace(incident, severity=wanted), Action.ESCALATED if wanted > incident.severity else Action.DEESCALATED

@@ -1,0 +1,168 @@
+"""What one camera has seen lately: the memory behind on-delay (N of M frames) and off-delay (observed time)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from types import MappingProxyType
+from typing import Final
+
+from railwatch.core.alerts import CameraState, Severity
+from railwatch.core.settings import SiteSettings
+from railwatch.core.types import Observation, ZoneKind
+from railwatch.decision.risk import assess
+from railwatch.decision.zones import Hit, find_hits
+
+MAX_OBSERVED_GAP_S: Final = 1.25
+"""Two good frames further apart than this leave time between them that nobody observed: it is not clear time.
+
+The track is swept once a second; a quarter of a second is left for the jitter of a camera.
+"""
+
+ON_TRACK: Final = "on-track"
+"""The channel that tells that somebody is in a zone of kind track, at whatever severity."""
+
+
+_NOTHING: Final[Mapping[tuple[int, str], float]] = MappingProxyType({})
+
+
+@dataclass(frozen=True, slots=True)
+class FrameMemory:
+    """What one frame said of one section: its channels (severities, ON_TRACK, ``group:...``) and its object count."""
+
+    channels: frozenset[str]
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
+class SectionView:
+    """One section as one camera sees it.
+
+    `window` holds the last frames, newest last; `quiet_s` the observed seconds since a channel was last seen;
+    `hits` and `severity` those of the newest frame with a picture; `dwell_since` when each (track, zone) began.
+    """
+
+    window: tuple[FrameMemory, ...] = ()
+    quiet_s: Mapping[str, float] = field(default_factory=lambda: MappingProxyType({}))
+    hits: tuple[Hit, ...] = ()
+    severity: Severity | None = None
+    dwell_since: Mapping[tuple[int, str], float] = _NOTHING
+    longest_dwell_s: float = 0.0
+
+    def raised(self, channel: str, hits_needed: int) -> bool:
+        """Whether `channel` was seen in at least `hits_needed` frames of the window: the on-delay."""
+        return sum(channel in frame.channels for frame in self.window) >= hits_needed
+
+    def quiet_for(self, channel: str) -> float:
+        """Observed seconds since `channel` was last seen, or since the camera was first observed."""
+        return self.quiet_s.get(channel, self.quiet_s.get("", 0.0))
+
+    def steady_count(self, hits_needed: int) -> int:
+        """The number of objects that at least `hits_needed` frames of the window reach."""
+        counts = sorted((frame.count for frame in self.window), reverse=True)
+        return counts[hits_needed - 1] if len(counts) >= hits_needed else 0
+
+
+@dataclass(frozen=True, slots=True)
+class CameraMemory:
+    """All that the hub remembers of one camera. `heard_s` is the hub's clock, `t_s` the worker's.
+
+    `waiting` is True until the camera is first observed, or until its timeout has passed without it.
+    """
+
+    heard_s: float
+    state: CameraState = CameraState.BLIND
+    reason: str = "not observed yet"
+    worker_epoch: int | None = None
+    t_s: float = 0.0
+    captured_at: str | None = None
+    frame_age_s: float | None = None
+    good_frames: int = 0
+    waiting: bool = True
+    views: Mapping[str, SectionView] = field(default_factory=lambda: MappingProxyType({}))
+
+    def view(self, section_id: str) -> SectionView:
+        """This camera's view of a section; an empty one before it was observed."""
+        return self.views.get(section_id, SectionView())
+
+
+def blinded(memory: CameraMemory, reason: str) -> CameraMemory:
+    """The memory of a camera that can no longer be trusted. What it saw stays; what it did not see is forgotten."""
+    return replace(memory, state=CameraState.BLIND, reason=reason, good_frames=0, waiting=False)
+
+
+def observe(memory: CameraMemory, seen: Observation, site: SiteSettings, received_s: float) -> CameraMemory:
+    """The memory after one more observation."""
+    good = seen.vitals.state is CameraState.NOMINAL
+    same_worker = seen.worker_epoch == memory.worker_epoch
+    elapsed_s = seen.t_s - memory.t_s if same_worker and good and memory.state is CameraState.NOMINAL else 0.0
+    observed_s = elapsed_s if 0.0 < elapsed_s <= MAX_OBSERVED_GAP_S else 0.0
+    zones = tuple(zone for zone in site.zones if zone.camera_id == seen.camera_id)
+    alarming = (track for track in seen.tracks if track.group in site.alarm_groups)
+    hits = find_hits(zones, alarming, seen.frame_size, site.incidents.min_overlap)
+    views = {
+        section_id: _look(
+            memory.view(section_id) if same_worker else replace(memory.view(section_id), dwell_since=_NOTHING),
+            tuple(hit for hit in hits if hit.zone.section_id == section_id),
+            seen,
+            site,
+            observed_s,
+        )
+        for section_id in dict.fromkeys(zone.section_id for zone in zones)
+    }
+    return replace(
+        memory,
+        heard_s=received_s,
+        state=seen.vitals.state,
+        reason=seen.vitals.reason,
+        worker_epoch=seen.worker_epoch,
+        t_s=max(seen.t_s, memory.t_s) if same_worker else seen.t_s,
+        captured_at=seen.captured_at,
+        frame_age_s=seen.vitals.frame_age_s,
+        good_frames=memory.good_frames + 1 if good else 0,
+        waiting=False,
+        views=MappingProxyType(views),
+    )
+
+
+def _look(
+    view: SectionView, hits: tuple[Hit, ...], seen: Observation, site: SiteSettings, observed_s: float
+) -> SectionView:
+    if seen.vitals.state is not CameraState.NOMINAL and not hits:
+        return view  # a frame that cannot be trusted may say "somebody", never "nobody"
+    dwell_since = _dwell_since(view, hits, seen)
+    severity = max(
+        (assess(hit.track, hit.zone, 0.0, site.severity_without_trains).severity for hit in hits), default=None
+    )
+    channels = _channels(hits, severity)
+    quiet_s = {name: seconds + observed_s for name, seconds in view.quiet_s.items()}
+    quiet_s.setdefault("", 0.0)
+    quiet_s.update(dict.fromkeys(channels, 0.0))
+    frame = FrameMemory(channels, len({hit.track.track_id for hit in hits}))
+    return SectionView(
+        window=(*view.window, frame)[-site.incidents.on_delay_window :],
+        quiet_s=MappingProxyType(quiet_s),
+        hits=hits,
+        severity=severity,
+        dwell_since=MappingProxyType(dwell_since),
+        longest_dwell_s=max((seen.t_s - since for since in dwell_since.values()), default=0.0),
+    )
+
+
+def _channels(hits: tuple[Hit, ...], severity: Severity | None) -> frozenset[str]:
+    """Channels of one frame: a severity implies all lower ones, so that a fall to a lower one is not a gap in it."""
+    channels = {f"group:{hit.track.group}" for hit in hits}
+    if any(hit.zone.kind is ZoneKind.TRACK for hit in hits):
+        channels.add(ON_TRACK)
+    if severity is not None:
+        channels.update(level.value for level in Severity if level <= severity)
+    return frozenset(channels)
+
+
+def _dwell_since(view: SectionView, hits: tuple[Hit, ...], seen: Observation) -> dict[tuple[int, str], float]:
+    """When each object entered each zone; kept over frames in which the tracker only predicts the object."""
+    followed = {track.track_id for track in seen.tracks}
+    kept = {key: since for key, since in view.dwell_since.items() if key[0] in followed}
+    for hit in hits:
+        kept.setdefault((hit.track.track_id, hit.zone.zone_id), seen.t_s)
+    return kept

@@ -1,0 +1,32 @@
+"""What the state of the decision looks like from outside."""
+
+from __future__ import annotations
+
+from railwatch.core.alerts import CameraStatus, OpenIncident, Status
+from railwatch.decision.step import DecisionState, section_state
+
+
+def status_of(state: DecisionState, nonces: tuple[str, ...] = ()) -> Status:
+    """The Status of the site as of the last input, echoing `nonces`. Ages are counted on the hub's clock (seconds)."""
+    return Status(
+        site_id=state.site.site_id,
+        epoch=state.head.epoch,
+        seq_last=state.seq,
+        nonces=nonces,
+        sections={name: section_state(state, name) for name in state.site.sections},
+        cameras={
+            name: CameraStatus(
+                memory.state,
+                memory.reason,
+                None if memory.frame_age_s is None else memory.frame_age_s + state.now_s - memory.heard_s,
+            )
+            for name, memory in state.cameras.items()
+        },
+        trains=(),
+        open_incidents=tuple(
+            OpenIncident(item.incident_id, item.section_id, item.kind, item.severity, item.opened_at)
+            for _, item in sorted(state.incidents.items(), key=lambda entry: (entry[0][0].value, *entry[0][1:]))
+        ),
+        config_rev=state.head.config_rev,
+        lease_s=state.site.messaging.lease_s,
+    )

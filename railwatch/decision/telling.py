@@ -1,0 +1,106 @@
+"""How a change of an incident becomes a numbered alert."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from railwatch.core.alerts import Action, Alert, AlertKind, AlertObject, Epoch
+from railwatch.decision.incidents import Incident, SectionSight
+from railwatch.decision.presence import CameraMemory
+from railwatch.decision.risk import RULES, sentence
+from railwatch.decision.zones import Hit
+
+IncidentKey = tuple[AlertKind, str, str]
+"""Kind, section, and the camera for BLINDNESS ("" for INTRUSION: one incident a section)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """What an alert tells beside the incident itself. `captured_at` None: no frame was taken yet."""
+
+    why: str
+    camera_id: str | None
+    zone_id: str | None
+    objects: tuple[AlertObject, ...]
+    captured_at: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Transition:
+    """An incident before and after an input (None: not open), what is to be told of it (None: nothing), and how."""
+
+    key: IncidentKey
+    before: Incident | None
+    after: Incident | None
+    action: Action | None
+    account: Account
+
+
+@dataclass(frozen=True, slots=True)
+class Letterhead:
+    """What all alerts of one hub share."""
+
+    site_id: str
+    epoch: Epoch
+    config_rev: str
+    model_sha256: str
+
+
+def account_of_sight(sight: SectionSight, action: Action | None, captured_at: str | None) -> Account:
+    """The account of an intrusion: the most dangerous place, all objects with the surest first, one sentence."""
+    worst = _worst(sight)
+    return Account(
+        why="nobody was seen for the whole off-delay by cameras that see"
+        if action is Action.CLOSED
+        else sentence(sight.hits, sight.longest_dwell_s),
+        camera_id=worst.zone.camera_id if worst else None,
+        zone_id=worst.zone.zone_id if worst else None,
+        objects=_objects(sight),
+        captured_at=captured_at,
+    )
+
+
+def account_of_camera(camera_id: str, memory: CameraMemory, action: Action | None) -> Account:
+    """The account of a blind or degraded camera."""
+    why = f"camera {camera_id} sees again" if action is Action.CLOSED else f"camera {camera_id}: {memory.reason}"
+    return Account(why, camera_id, None, (), memory.captured_at)
+
+
+def alert_of(head: Letterhead, seq: int, action: Action, subject: Incident, account: Account, now_at: str) -> Alert:
+    """The alert numbered `seq` about `subject`; `now_at` is the hub's UTC time of the decision."""
+    return Alert(
+        site_id=head.site_id,
+        epoch=head.epoch,
+        seq=seq,
+        alert_id=f"{head.epoch}-a{seq}",
+        kind=subject.kind,
+        action=action,
+        severity=subject.severity,
+        incident_id=subject.incident_id,
+        section_id=subject.section_id,
+        camera_id=account.camera_id,
+        zone_id=account.zone_id,
+        objects=account.objects,
+        why=account.why,
+        margin_s=None,
+        captured_at=account.captured_at or now_at,
+        published_at=now_at,
+        config_rev=head.config_rev,
+        model_sha256=head.model_sha256,
+    )
+
+
+def _worst(sight: SectionSight) -> Hit | None:
+    """The hit that names camera and zone of the alert: the most dangerous place, then the surest detection."""
+    order = list(RULES)
+    return min(
+        sight.hits,
+        key=lambda hit: (order.index(hit.zone.kind), -hit.track.confidence, hit.zone.camera_id, hit.track.track_id),
+        default=None,
+    )
+
+
+def _objects(sight: SectionSight) -> tuple[AlertObject, ...]:
+    tracks = {(hit.zone.camera_id, hit.track.track_id): hit.track for hit in sight.hits}
+    surest = sorted(tracks.items(), key=lambda item: (-item[1].confidence, item[0]))
+    return tuple(AlertObject(t.track_id, t.class_name, t.group, t.confidence) for _, t in surest)
