@@ -129,10 +129,9 @@ def _suppresses(
 def _survivors(suppresses: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
     """Which boxes of one block stay, given whom each would suppress; the block is in falling order of score."""
     alive = np.ones(len(suppresses), np.bool_)
-    later = np.triu(suppresses, 1)
-    for index in np.flatnonzero(later.any(axis=1)):
+    for index, row in enumerate(suppresses):
         if alive[index]:
-            alive[later[index]] = False
+            alive[index + 1 :] &= ~row[index + 1 :]
     return alive
 
 
