@@ -1,0 +1,228 @@
+"""The keys of site.yaml as pydantic models: names, types, ranges, defaults and meanings; their JSON Schema follows.
+
+Defaults are those of `railwatch.core.settings`; nothing is decided here a second time.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from dataclasses import MISSING, fields
+from typing import Annotated, Any, Final
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+
+from railwatch.core.alerts import Severity
+from railwatch.core.geometry import check_polygon
+from railwatch.core.settings import (
+    IncidentSettings,
+    MessagingSettings,
+    ModelSettings,
+    Provider,
+    SiteSettings,
+    TrackerSettings,
+)
+from railwatch.core.types import ZoneKind
+
+ID_PATTERN: Final = r"^[A-Za-z0-9_-]{1,64}$"
+SHA256_PATTERN: Final = r"^[0-9a-f]{64}$"
+PATTERNS: Final = {
+    ID_PATTERN: "must be 1 to 64 letters A-Z a-z, digits, _ or -",
+    SHA256_PATTERN: "must be the 64 hexadecimal digits, lower case, that sha256sum prints",
+}
+"""What the patterns of the schema say, in words."""
+
+
+def _endpoint(value: str) -> str:
+    match = re.fullmatch(r"tcp://(localhost|\[[0-9a-fA-F:]+\]|[0-9.]+):([0-9]{1,5})", value)
+    if match is None or not 1 <= int(match[2]) <= 65535:
+        raise ValueError("must be tcp://ADDRESS:PORT with a numeric address (or localhost) and a port 1 to 65535")
+    if not _is_loopback(match[1]):
+        raise ValueError(
+            "must be an address of this machine (127.0.0.1, [::1], localhost): without keys none else may listen"
+        )
+    return value
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return host == "localhost" or ipaddress.ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return False
+
+
+def _polygon(value: list[list[float]]) -> list[list[float]]:
+    check_polygon([(x, y) for x, y in value])
+    return value
+
+
+Id = Annotated[str, Field(pattern=ID_PATTERN)]
+Text = Annotated[str, Field(min_length=1, max_length=1000)]
+Fraction = Annotated[float, Field(ge=0.0, le=1.0)]
+Seconds = Annotated[float, Field(gt=0.0, le=60.0)]
+Endpoint = Annotated[str, Field(max_length=200), AfterValidator(_endpoint)]
+Coordinates = Annotated[list[Fraction], Field(min_length=2, max_length=2)]
+Polygon = Annotated[list[Coordinates], Field(min_length=3, max_length=1000), AfterValidator(_polygon)]
+
+
+class _Keys(BaseModel):
+    """A map of known keys: an unknown one is a fault, text is never taken for a number."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, allow_inf_nan=False)
+
+
+class CameraKeys(_Keys):
+    """One camera."""
+
+    camera_id: Annotated[Id, Field(description="Name of the camera; a topic of the messages carries it.")]
+    source: Annotated[Text, Field(description="Video file, folder of pictures, stream URL, or number of a USB camera.")]
+    required: Annotated[bool, Field(description="Whether its sections are UNKNOWN while it is not NOMINAL.")] = True
+
+
+class ZoneKeys(_Keys):
+    """A polygon in the picture of one camera."""
+
+    zone_id: Annotated[Id, Field(description="Name of the zone.")]
+    camera_id: Annotated[Id, Field(description="The camera in whose picture it lies.")]
+    section_id: Annotated[Id, Field(description="The section of railway it belongs to.")]
+    rail_track_id: Annotated[Id | None, Field(description="The rail track it covers, for reports of trains.")] = None
+    kind: Annotated[ZoneKind, Field(strict=False, description="What the polygon marks.")]
+    polygon: Annotated[Polygon, Field(description="Corners [x, y] in fractions of the frame; (0, 0) is its top left.")]
+
+
+_MODEL: Final = ModelSettings(file="detector.onnx")
+
+
+class ModelKeys(_Keys):
+    """The detector."""
+
+    file: Annotated[Text, Field(description="The ONNX file; a relative path starts at the folder of the site file.")]
+    sha256: Annotated[str | None, Field(pattern=SHA256_PATTERN, description="SHA-256 that the file must have.")] = None
+    confidence: Annotated[Fraction, Field(description="Boxes below this score are not looked at.")] = _MODEL.confidence
+    provider: Annotated[
+        Provider, Field(strict=False, description="Execution provider of ONNX Runtime that must run the model.")
+    ] = _MODEL.provider
+    threads: Annotated[int, Field(ge=0, le=256, description="Threads for inference; 0 means all cores.")] = 0
+
+
+_TRACKER: Final = TrackerSettings()
+
+
+class TrackerKeys(_Keys):
+    """Association of boxes over frames."""
+
+    high_confidence: Annotated[Fraction, Field(description="Boxes from this score on may begin a track.")] = (
+        _TRACKER.high_confidence
+    )
+    match_iou: Annotated[Fraction, Field(description="Least overlap (IoU) of a track's prediction and a box.")] = (
+        _TRACKER.match_iou
+    )
+    confirm_hits: Annotated[int, Field(ge=1, le=1000, description="Frames with a box before a track counts.")] = (
+        _TRACKER.confirm_hits
+    )
+    lost_s: Annotated[Seconds, Field(description="An unseen track is forgotten after so many seconds.")] = (
+        _TRACKER.lost_s
+    )
+
+
+_INCIDENTS: Final = IncidentSettings()
+
+
+class IncidentKeys(_Keys):
+    """When an incident opens, is updated, and closes."""
+
+    on_delay_hits: Annotated[
+        int, Field(ge=1, le=1000, description="Opens when an object was in a zone in so many frames ...")
+    ] = _INCIDENTS.on_delay_hits
+    on_delay_window: Annotated[int, Field(ge=1, le=1000, description="... of the last so many of a camera.")] = (
+        _INCIDENTS.on_delay_window
+    )
+    off_delay_s: Annotated[
+        float, Field(gt=0.0, le=3600.0, description="Closes after so many seconds of observed time without an object.")
+    ] = _INCIDENTS.off_delay_s
+    min_overlap: Annotated[
+        Fraction,
+        Field(description="Part of an object's footprint in the zone that counts when its ground point is out."),
+    ] = _INCIDENTS.min_overlap
+    update_interval_s: Annotated[
+        float, Field(ge=0.0, le=3600.0, description="At most one UPDATED for a growing count in so many seconds.")
+    ] = _INCIDENTS.update_interval_s
+
+    @model_validator(mode="after")
+    def _hits_fit_the_window(self) -> IncidentKeys:
+        if self.on_delay_hits > self.on_delay_window:
+            raise ValueError(f"on_delay_hits must be at most on_delay_window, {self.on_delay_window}")
+        return self
+
+
+_MESSAGING: Final = MessagingSettings()
+
+
+class MessagingKeys(_Keys):
+    """Where alerts and status go out."""
+
+    bind: Annotated[Endpoint, Field(description="Where alerts and status are published.")] = _MESSAGING.bind
+    request_bind: Annotated[
+        Endpoint | None, Field(description="Where clients' nonces come in; without it, the port after `bind`.")
+    ] = None
+    lease_s: Annotated[Seconds, Field(description="Seconds for which a client may believe CLEAR.")] = _MESSAGING.lease_s
+
+    @model_validator(mode="after")
+    def _two_sockets(self) -> MessagingKeys:
+        if self.request_bind == self.bind:
+            raise ValueError("request_bind must be another endpoint than bind")
+        if self.request_bind is None and self.bind.endswith(":65535"):
+            raise ValueError("bind must have a port below 65535 where request_bind is not given, which is the next one")
+        return self
+
+
+def _site_default(name: str) -> Any:  # noqa: ANN401 - as many types as there are keys
+    """What `SiteSettings` takes where a key is not given."""
+    field = next(field for field in fields(SiteSettings) if field.name == name)
+    return field.default if field.default_factory is MISSING else field.default_factory()
+
+
+def _default_groups() -> dict[str, list[str]]:
+    return {name: list(classes) for name, classes in _site_default("groups").items()}
+
+
+class SiteKeys(_Keys):
+    """A site file of railwatch."""
+
+    schema_version: Annotated[int, Field(ge=1, le=1, description="Version of this format: 1.")]
+    site_id: Annotated[Id, Field(description="Name of the site; every message carries it.")]
+    severity_without_trains: Annotated[
+        Severity,
+        Field(strict=False, description="Severity of an object on the track where no source of trains exists."),
+    ]
+    camera_timeout_s: Annotated[Seconds, Field(description="A camera that is silent for so many seconds is BLIND.")] = (
+        _site_default("camera_timeout_s")
+    )
+    cameras: Annotated[list[CameraKeys], Field(min_length=1, max_length=64, description="The cameras.")]
+    sections: Annotated[
+        list[Id],
+        Field(min_length=1, max_length=64, description="Pieces of railway that are CLEAR, OCCUPIED or UNKNOWN."),
+    ]
+    zones: Annotated[list[ZoneKeys], Field(min_length=1, max_length=1000, description="The zones.")]
+    model: Annotated[ModelKeys, Field(description="The detector.")]
+    groups: Annotated[
+        dict[Id, Annotated[list[Text], Field(min_length=1, max_length=1000)]],
+        Field(
+            min_length=1,
+            max_length=100,
+            default_factory=_default_groups,
+            description="Class groups: which of the model's classes each holds.",
+        ),
+    ]
+    alarm_groups: Annotated[
+        list[Id],
+        Field(
+            min_length=1,
+            max_length=100,
+            default_factory=lambda: list(_site_default("alarm_groups")),
+            description="Class groups that raise alarms.",
+        ),
+    ]
+    tracker: Annotated[TrackerKeys, Field(description="Association of boxes over frames.")] = TrackerKeys()
+    incidents: Annotated[IncidentKeys, Field(description="When an incident opens and closes.")] = IncidentKeys()
+    messaging: Annotated[MessagingKeys, Field(description="Where alerts and status go out.")] = MessagingKeys()
