@@ -5,6 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
+
+# A loaded machine must not fail a property; the time of the whole run is bounded by the number of examples.
+settings.register_profile("railwatch", deadline=None, max_examples=40)
+settings.load_profile("railwatch")
 
 ROOT = Path(__file__).resolve().parents[1]
 

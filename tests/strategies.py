@@ -1,1 +1,64 @@
 """Hypothesis strategies that several test modules share."""
+
+from __future__ import annotations
+
+from hypothesis import strategies as st
+
+from railwatch.core.alerts import CameraState
+from railwatch.core.types import Observation, Size, Track, TrackState, Vitals
+
+finite = st.floats(allow_nan=False, allow_infinity=False, width=64)
+fractions = st.floats(0.0, 1.0)
+names = st.text(st.characters(exclude_categories=["Cs"]), max_size=12)
+
+
+@st.composite
+def boxes(draw, width=1000.0, height=1000.0):
+    """A box in pixels that lies around a frame, sometimes partly outside."""
+    left, right = sorted(draw(st.tuples(st.floats(-50.0, width + 50.0), st.floats(-50.0, width + 50.0))))
+    top, bottom = sorted(draw(st.tuples(st.floats(-50.0, height + 50.0), st.floats(-50.0, height + 50.0))))
+    return (left, top, right, bottom)
+
+
+@st.composite
+def tracks(draw, track_id=None):
+    """A track of any state and of the groups person, animal, vehicle."""
+    first_s, last_s = sorted(draw(st.tuples(st.floats(0.0, 100.0), st.floats(0.0, 100.0))))
+    return Track(
+        track_id=draw(st.integers(1, 50)) if track_id is None else track_id,
+        class_name=draw(st.sampled_from(["person", "cow", "elephant", "car"])),
+        group=draw(st.sampled_from(["person", "animal", "vehicle"])),
+        xyxy=draw(boxes()),
+        confidence=draw(fractions),
+        state=draw(st.sampled_from(TrackState)),
+        first_seen_s=first_s,
+        last_seen_s=last_s,
+        hits=draw(st.integers(1, 1000)),
+    )
+
+
+@st.composite
+def track_lists(draw, max_size=4):
+    """Tracks of one frame: every id once."""
+    ids = draw(st.lists(st.integers(1, 50), max_size=max_size, unique=True))
+    return tuple(draw(tracks(track_id=number)) for number in ids)
+
+
+@st.composite
+def observations(draw, camera_id="cam", t_s=None):
+    """Any Observation of a camera with a picture of 1000 x 1000 pixels."""
+    state = draw(st.sampled_from([CameraState.NOMINAL] * 4 + [CameraState.DEGRADED, CameraState.BLIND]))
+    return Observation(
+        camera_id=camera_id,
+        worker_epoch=draw(st.integers(1, 2)),
+        index=draw(st.integers(0, 10**9)),
+        t_s=draw(finite) if t_s is None else t_s,
+        pts_s=draw(st.none() | finite),
+        captured_at=draw(names),
+        frame_size=Size(1000, 1000),
+        tracks=draw(track_lists()),
+        truncated=draw(st.booleans()),
+        vitals=Vitals(
+            state, draw(names), draw(st.floats(0.0, 10.0)), draw(st.floats(0.0, 100.0)), draw(st.integers(0))
+        ),
+    )

@@ -46,7 +46,7 @@ class SectionView:
     quiet_s: Mapping[str, float] = field(default_factory=lambda: MappingProxyType({}))
     hits: tuple[Hit, ...] = ()
     severity: Severity | None = None
-    dwell_since: Mapping[tuple[int, str], float] = _NOTHING
+    dwell_since: Mapping[tuple[int, str], float] = field(default_factory=lambda: _NOTHING)
     longest_dwell_s: float = 0.0
 
     def raised(self, channel: str, hits_needed: int) -> bool:

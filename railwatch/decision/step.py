@@ -77,9 +77,9 @@ def step(state: DecisionState, stamped: Stamped) -> tuple[DecisionState, tuple[A
                 number = f"{state.head.epoch}-i{seq}"
                 after = replace(after, incident_id=number, section_id=change.key[1], opened_at=stamped.received_at)
             subject = after or change.before
-            if subject is not None:
-                now_at = stamped.received_at
-                alerts.append(alert_of(state.head, seq, change.action, subject, change.account, now_at))
+            if subject is None:
+                raise AssertionError("an action is told of an incident that is or was open")
+            alerts.append(alert_of(state.head, seq, change.action, subject, change.account, stamped.received_at))
         incidents.pop(change.key, None)
         if after is not None:
             incidents[change.key] = after
