@@ -37,8 +37,6 @@ def check_polygon(points: Sequence[tuple[float, float]]) -> None:
     polygon = Polygon(points)
     if not polygon.is_valid:
         raise ValueError(f"a polygon must not cross or touch itself, but: {explain_validity(polygon)}")
-    if polygon.area <= 0.0:
-        raise ValueError("a polygon must enclose an area, but all its points lie on one line")
 
 
 def ground_point(xyxy: tuple[float, float, float, float]) -> Point:
