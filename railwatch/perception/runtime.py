@@ -31,8 +31,7 @@ def installed(name: re.Pattern[str], package: str, among: Iterable[Distribution]
     """
     found = {}
     for distribution in distributions() if among is None else among:
-        metadata = distribution.metadata
-        own = re.sub(r"[-_.]+", "-", metadata["Name"] if "Name" in metadata else "").lower()
+        own = re.sub(r"[-_.]+", "-", distribution.name or "").lower()
         if name.fullmatch(own) and own not in found and _writes(distribution, package):
             found[own] = distribution.version
     return dict(sorted(found.items()))
