@@ -1,0 +1,139 @@
+"""`railwatch listen`: alerts and section states as a live table or as JSON lines."""
+
+from __future__ import annotations
+
+import signal
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Annotated, Any, Final
+
+import typer
+
+if TYPE_CHECKING:
+    from railwatch.messaging.client import Client
+    from railwatch.messaging.events import Event
+
+_REFRESH_S: Final = 0.25
+
+
+def listen(
+    connect: Annotated[str, typer.Option(help="Where the alerts are published.")] = "tcp://127.0.0.1:5556",
+    request_connect: Annotated[
+        str | None, typer.Option(help="Where nonces are taken; without it, the port after that of --connect.")
+    ] = None,
+    json: Annotated[bool, typer.Option("--json", help="One JSON document a line instead of a table.")] = False,
+    count: Annotated[int | None, typer.Option(min=1, help="End after so many alerts.")] = None,
+    for_s: Annotated[float | None, typer.Option("--for", min=0.0, help="End after so many seconds.")] = None,
+) -> None:
+    """Show alerts and section states as they arrive. It may be started before anything is published.
+
+    With --json an alert is the line that was on the wire; everything else is {"event": ..., ...}.
+    """
+    from railwatch.messaging.client import Client
+
+    with Client(connect, request_connect) as client, _signals(client.stop) as received:
+        if json:
+            _follow(client.events(for_s), count, _write_json)
+        elif sys.stdout.isatty():
+            _live(client, connect, count, for_s)
+        else:
+            _follow(client.events(for_s), count, _write_text)
+    if signal.SIGINT in received:
+        raise typer.Exit(130)
+
+
+@contextmanager
+def _signals(stop: Callable[[], None]) -> Iterator[list[int]]:
+    """Ctrl-C and SIGTERM end the loop between two lines, so that none is cut; gives the signals received."""
+    received: list[int] = []
+
+    def note(number: int, _: object) -> None:
+        received.append(number)
+        stop()
+
+    before = {number: signal.signal(number, note) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield received
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _follow(events: Iterator[Event], count: int | None, write: Callable[[Event], None]) -> None:
+    from railwatch.messaging.events import AlertReceived
+
+    left = count
+    for event in events:
+        write(event)
+        if left is not None and isinstance(event, AlertReceived):
+            left -= 1
+            if left == 0:
+                return
+
+
+def _write_json(event: Event) -> None:
+    import json
+
+    from railwatch.messaging.events import AlertReceived
+
+    if isinstance(event, AlertReceived):
+        line = event.payload
+    else:
+        line = json.dumps(_document(event), ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode()
+    sys.stdout.buffer.write(line + b"\n")
+    sys.stdout.buffer.flush()
+
+
+def _document(event: Event) -> dict[str, Any]:
+    """An event that is not an alert as a JSON object; its names are those of the event's fields."""
+    from railwatch.messaging import events as kinds
+    from railwatch.messaging.wire import status_document
+
+    match event:
+        case kinds.SectionChanged():
+            previous = None if event.previous is None else event.previous.value
+            section = {"section_id": event.section_id, "state": event.state.value, "previous": previous}
+            return {"event": "section", **section}
+        case kinds.Gap():
+            missing = {"first_missing": event.first_missing, "last_missing": event.last_missing}
+            return {"event": "gap", "epoch": str(event.epoch), **missing}
+        case kinds.Restarted():
+            return {"event": "restart", "previous": str(event.previous), "epoch": str(event.epoch)}
+        case kinds.StatusReceived():
+            return {"event": "status", "age_s": event.age_s, "status": status_document(event.status)}
+        case kinds.ProtocolFault():
+            return {"event": "fault", "reason": event.reason, "suppressed": event.suppressed}
+    raise AssertionError(f"no line for {event}")
+
+
+def _write_text(event: Event) -> None:
+    from railwatch.cli.listen_table import text_of
+
+    text = text_of(event)
+    if text is not None:
+        sys.stdout.write(text + "\n")
+        sys.stdout.flush()
+
+
+def _live(client: Client, endpoint: str, count: int | None, for_s: float | None) -> None:
+    """The table in a terminal, drawn four times a second also while nothing arrives: ages and leases run on."""
+    from rich.live import Live
+
+    from railwatch.cli.listen_table import Board
+    from railwatch.messaging.events import AlertReceived
+
+    board, left = Board(endpoint), count
+    end_s = float("inf") if for_s is None else time.monotonic() + for_s
+    drawn_s = time.monotonic()
+    with Live(board.table({}), auto_refresh=False) as live:
+        while not client.stopped and left != 0 and time.monotonic() < end_s:
+            for event in client.poll(min(_REFRESH_S, max(0.0, end_s - time.monotonic()))):
+                board.take(event)
+                if left is not None and isinstance(event, AlertReceived):
+                    left -= 1
+            if time.monotonic() - drawn_s >= _REFRESH_S:
+                drawn_s = time.monotonic()
+                live.update(board.table(client.states()), refresh=True)
+        live.update(board.table(client.states()), refresh=True)

@@ -1,0 +1,264 @@
+"""Receives alerts and section states. Needs pyzmq and nothing else; docs/wire.md tells what happens on the wire."""
+
+from __future__ import annotations
+
+import secrets
+import time
+from collections.abc import Callable, Collection, Iterator
+from types import TracebackType
+from typing import Final, Self
+
+import zmq
+
+from railwatch.core.alerts import DEFAULT_LEASE_S, SectionState
+from railwatch.core.errors import WireError
+from railwatch.messaging.belief import Belief
+from railwatch.messaging.endpoints import DEFAULT_ENDPOINT, connect_endpoint, next_port
+from railwatch.messaging.events import (
+    AlertReceived,
+    Event,
+    Gap,
+    ProtocolFault,
+    Restarted,
+    SectionChanged,
+    StatusReceived,
+)
+from railwatch.messaging.frames import receive
+from railwatch.messaging.numbering import Numbering
+from railwatch.messaging.plain import shown
+from railwatch.messaging.wire import (
+    MAX_MESSAGE_BYTES,
+    NONCE_VERB,
+    decode_alert,
+    decode_status,
+    parse_topic,
+    subscriptions,
+)
+
+NONCE_INTERVAL_S: Final = 1.0
+NONCE_RETRY_S: Final = 0.1
+FAULT_INTERVAL_S: Final = 1.0
+RECEIVE_LIMIT: Final = 10_000
+"""Messages kept while the user of the client is busy; beyond it they are lost, and told as a gap."""
+
+_STOP_CHECK_S: Final = 0.2
+
+
+def elapsed_s() -> float:
+    """Seconds that never jump and that go on while the computer sleeps, where the system has such a clock.
+
+    A laptop closed for a minute must not open with a CLEAR of a minute ago.
+    """
+    if hasattr(time, "CLOCK_BOOTTIME"):
+        return time.clock_gettime(time.CLOCK_BOOTTIME)
+    return time.monotonic()
+
+
+class Client:
+    """Follows one publisher, whether it is already there, comes later, or comes back.
+
+    Use it from one thread; `stop` may be called from any. Every section is UNKNOWN until this client itself has made
+    sure (the rules are in `railwatch.messaging.belief`), and `state` is true at the moment it is asked.
+
+    Args:
+        connect: Endpoint of alerts and Status.
+        request_connect: Endpoint for nonces; None takes the port after that of `connect`.
+        site_id: Only this site; None takes any.
+        sections: Only alerts and states of these sections are handed over; None hands over all. All alerts are received
+            in any case, for only so a missing one can be noticed.
+        max_lease_s: The longest that CLEAR may be believed without a new proof, whatever the publisher grants.
+        clock: Monotonic seconds.
+
+    Raises:
+        MessagingError: An endpoint is not ``tcp://HOST:PORT`` or its host is not known.
+
+    Example::
+
+        with Client("tcp://127.0.0.1:5556") as client:
+            for event in client.events():
+                if isinstance(event, AlertReceived):
+                    print(event.alert.severity.value, event.alert.why)
+    """
+
+    def __init__(
+        self,
+        connect: str = DEFAULT_ENDPOINT,
+        request_connect: str | None = None,
+        *,
+        site_id: str | None = None,
+        sections: Collection[str] | None = None,
+        max_lease_s: float = DEFAULT_LEASE_S,
+        clock: Callable[[], float] = elapsed_s,
+    ) -> None:
+        alerts = connect_endpoint("connect", connect)
+        requests = connect_endpoint("request_connect", request_connect or next_port("connect", connect))
+        self._site_id, self._clock = site_id, clock
+        self._sections = None if sections is None else frozenset(sections)
+        self._belief, self._numbering = Belief(max_lease_s), Numbering()
+        self._next_nonce_s = float("-inf")
+        self._next_fault_s, self._suppressed = float("-inf"), 0
+        self._stopped = False
+        self._context = zmq.Context()
+        self._alerts = self._socket(zmq.SUB, alerts)
+        for prefix in subscriptions(site_id):
+            self._alerts.subscribe(prefix)
+        self._requests = self._socket(zmq.DEALER, requests)
+
+    def poll(self, timeout_s: float) -> list[Event]:
+        """What happened: the events of one message, or of time gone by; empty when `timeout_s` seconds passed."""
+        deadline_s = self._clock() + timeout_s
+        while not self._stopped:
+            # What lapsed is told before what waited: after a freeze, UNKNOWN comes before the old messages.
+            events = self._changes() or self._read()
+            self._send_nonce_if_due()
+            now_s = self._clock()
+            if events or now_s >= deadline_s:
+                return events
+            due_s = min(deadline_s, self._next_nonce_s, self._belief.next_expiry_s(now_s) or deadline_s)
+            wait_s = min(max(0.0, due_s - now_s), _STOP_CHECK_S)
+            self._alerts.poll(int(wait_s * 1000) + 1)
+        return []
+
+    def events(self, timeout_s: float | None = None) -> Iterator[Event]:
+        """Events as they come, until `stop` is called or `timeout_s` seconds have passed since the start.
+
+        A change to CLEAR that lapsed while earlier events were being handled is left out.
+        """
+        deadline_s = float("inf") if timeout_s is None else self._clock() + timeout_s
+        while not self._stopped:
+            left_s = deadline_s - self._clock()
+            if left_s <= 0.0:
+                return
+            for event in self.poll(min(left_s, NONCE_INTERVAL_S)):
+                if self._still_true(event):
+                    yield event
+
+    def run(self, on_event: Callable[[Event], object], timeout_s: float | None = None) -> None:
+        """Call `on_event` for every event, until `stop` is called or `timeout_s` seconds have passed."""
+        for event in self.events(timeout_s):
+            on_event(event)
+
+    def state(self, section_id: str) -> SectionState:
+        """What may be believed of a section now."""
+        return self._belief.state(section_id, self._clock())
+
+    def states(self) -> dict[str, SectionState]:
+        """What may be believed now of every section heard of."""
+        found = self._belief.states(self._clock())
+        return {name: state for name, state in found.items() if self._wanted(name)}
+
+    @property
+    def stopped(self) -> bool:
+        """Whether `stop` or `close` was called."""
+        return self._stopped
+
+    def stop(self) -> None:
+        """End `events` and `run` within 0.2 s; may be called from another thread or a signal handler."""
+        self._stopped = True
+
+    def close(self) -> None:
+        """Close the sockets; idempotent."""
+        self._stopped = True
+        self._context.destroy(linger=0)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None) -> None:
+        self.close()
+
+    def _socket(self, kind: int, endpoint: str) -> zmq.Socket[bytes]:
+        made: zmq.Socket[bytes] = self._context.socket(kind)
+        made.setsockopt(zmq.LINGER, 0)
+        made.setsockopt(zmq.MAXMSGSIZE, MAX_MESSAGE_BYTES)
+        made.setsockopt(zmq.RCVHWM, RECEIVE_LIMIT)
+        made.setsockopt(zmq.SNDHWM, 8)
+        made.setsockopt(zmq.IMMEDIATE, 1 if kind == zmq.DEALER else 0)  # no old nonces kept for a publisher to come
+        made.setsockopt(zmq.RECONNECT_IVL, 100)
+        made.setsockopt(zmq.RECONNECT_IVL_MAX, 1000)
+        # A connection that died without a word (cable, sleep) is given up after 6 s and made anew.
+        made.setsockopt(zmq.HEARTBEAT_IVL, 2000)
+        made.setsockopt(zmq.HEARTBEAT_TIMEOUT, 6000)
+        made.connect(endpoint)
+        return made
+
+    def _wanted(self, section_id: str) -> bool:
+        return self._sections is None or section_id in self._sections
+
+    def _still_true(self, event: Event) -> bool:
+        if isinstance(event, SectionChanged) and event.state is SectionState.CLEAR:
+            return self.state(event.section_id) is SectionState.CLEAR
+        return True
+
+    def _changes(self) -> list[Event]:
+        return [change for change in self._belief.changes(self._clock()) if self._wanted(change.section_id)]
+
+    def _send_nonce_if_due(self) -> None:
+        now_s = self._clock()
+        if now_s < self._next_nonce_s:
+            return
+        nonce = secrets.token_urlsafe(16)
+        try:
+            self._requests.send_multipart([NONCE_VERB, nonce.encode()], zmq.NOBLOCK)
+        except zmq.Again:  # nobody there yet, or not reading
+            self._next_nonce_s = now_s + NONCE_RETRY_S
+            return
+        self._belief.nonce_sent(nonce, now_s)
+        self._next_nonce_s = now_s + min(NONCE_INTERVAL_S, 0.4 * self._belief.lease_s)
+
+    def _read(self) -> list[Event]:
+        """The events of the next message, if there is one; a message that is not right is a fault, never an error."""
+        frames = receive(self._alerts, most=2)
+        if frames is None:
+            return []
+        try:
+            events = self._take(frames)
+        except WireError as error:
+            return self._fault(str(error))
+        return events + self._changes()
+
+    def _take(self, frames: list[bytes]) -> list[Event]:
+        if len(frames) != 2:
+            raise WireError(f"a message must have a topic and a payload, but the one on {shown(frames[0])} has not")
+        topic = parse_topic(frames[0])
+        if self._site_id is not None and topic.site_id != self._site_id:
+            return []  # a prefix of topics also lets the sites through whose names begin alike
+        if topic.section_id is None:
+            return self._take_status(topic.site_id, frames[1])
+        return self._take_alert((topic.site_id, topic.section_id), frames[1])
+
+    def _take_alert(self, named: tuple[str, str], payload: bytes) -> list[Event]:
+        alert = decode_alert(payload)
+        if named != (alert.site_id, alert.section_id):
+            raise WireError(f"the topic names {named}, but the alert is of {(alert.site_id, alert.section_id)}")
+        is_new, told = self._numbering.alert(alert)
+        self._forget_if_restarted(told)
+        events: list[Event] = [*told]
+        if is_new:
+            self._belief.alert(alert, self._clock())
+            if self._wanted(alert.section_id):
+                events.append(AlertReceived(alert, payload))
+        return events
+
+    def _take_status(self, site_id: str, payload: bytes) -> list[Event]:
+        status = decode_status(payload)
+        if site_id != status.site_id:
+            raise WireError(f"the topic names site {site_id!r}, but the Status is of {status.site_id!r}")
+        told = self._numbering.status(status.site_id, status.epoch, status.seq_last)
+        self._forget_if_restarted(told)
+        age_s = self._belief.status(status, self._clock())
+        self._next_nonce_s = float("-inf")
+        return [*told, StatusReceived(status, age_s)]
+
+    def _forget_if_restarted(self, told: list[Gap | Restarted]) -> None:
+        if any(isinstance(event, Restarted) for event in told):
+            self._belief.forget()
+
+    def _fault(self, reason: str) -> list[Event]:
+        now_s = self._clock()
+        if now_s < self._next_fault_s:
+            self._suppressed += 1
+            return []
+        fault = ProtocolFault(reason, self._suppressed)
+        self._next_fault_s, self._suppressed = now_s + FAULT_INTERVAL_S, 0
+        return [fault]
