@@ -4,17 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Final, Self, TextIO
 
 from railwatch.core.alerts import Epoch
 from railwatch.core.errors import RecordError, WireError
+from railwatch.core.settings import SiteSettings
 from railwatch.core.types import Observation
 from railwatch.decision.inputs import Input, Stamped, Tick, WorkerLost
 from railwatch.seam.codec import dumps, loads, observation_from_json, observation_to_json
 
 RECORD_VERSION: Final = 1
+SITE_VERSION: Final = 1
+"""schema_version of the site file that a recording carries."""
+
 MAX_LINE_BYTES: Final = 512 * 1024
 """Longest line of a recording: an Observation of 256 KiB and what stands around it."""
 
@@ -119,7 +123,7 @@ def _stamped(path: Path, number: int, line: bytes) -> Stamped:
         if not isinstance(data, dict) or not isinstance(data.get("received_at"), str):
             raise RecordError(f"{path}, line {number}: must be an input with received_s and received_at")
         received_s = data.get("received_s")
-        if type(received_s) not in {int, float}:
+        if not isinstance(received_s, int | float) or isinstance(received_s, bool):
             raise RecordError(f"{path}, line {number}: received_s must be a number, but is {received_s!r}")
         return Stamped(received_s, data["received_at"], _input_from_json(data))
     except (WireError, ValueError) as error:
@@ -146,3 +150,31 @@ def _input_from_json(data: dict[str, Any]) -> Input:
             return WorkerLost(tuple(names), reason)
         case _:
             raise WireError("an input must be an observation, a tick or a worker_lost")
+
+
+def site_to_mapping(site: SiteSettings) -> dict[str, Any]:
+    """A site in the form of site.yaml, without what must not leave the machine: sources, folders, sockets."""
+    return {
+        "schema_version": SITE_VERSION,
+        "site_id": site.site_id,
+        "severity_without_trains": site.severity_without_trains.value,
+        "camera_timeout_s": site.camera_timeout_s,
+        "cameras": [{"camera_id": c.camera_id, "source": "recorded", "required": c.required} for c in site.cameras],
+        "sections": list(site.sections),
+        "zones": [
+            {
+                "zone_id": zone.zone_id,
+                "camera_id": zone.camera_id,
+                "section_id": zone.section_id,
+                "rail_track_id": zone.rail_track_id,
+                "kind": zone.kind.value,
+                "polygon": [list(point) for point in zone.polygon_norm],
+            }
+            for zone in site.zones
+        ],
+        "model": {"file": "recorded", "sha256": site.model.sha256, "confidence": site.model.confidence},
+        "groups": {group: list(members) for group, members in site.groups.items()},
+        "alarm_groups": list(site.alarm_groups),
+        "tracker": asdict(site.tracker),
+        "incidents": asdict(site.incidents),
+    }

@@ -22,7 +22,7 @@ def replay_file(path: Path, config: Path | None, on_alert: Callable[[Alert, floa
     ConfigError.
     """
     header, inputs = read_record(path)
-    site: SiteSettings = site_from_mapping(header.site) if config is None else load_site(config)
+    site: SiteSettings = site_from_mapping(header.site, path.parent) if config is None else load_site(config)
     state = start(site, header.epoch, header.model_sha256, header.started_s)
     decider = Decider(state, _no_clock, on_alert, lambda _status: None)
     count = 0

@@ -1,0 +1,37 @@
+"""Which source reads what a user names: a row a kind."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+
+from railwatch.core.errors import SourceError
+from railwatch.perception.source import FileSource, ImageFolderSource, Source, UsbSource
+
+
+def utc_now() -> str:
+    """The time of day for people, ISO 8601 in UTC with milliseconds."""
+    return datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def open_source(text: str, camera_id: str) -> Source:
+    """Open a video file, a folder of pictures, or a USB camera by its number.
+
+    Raises SourceError for anything else, and for what cannot be opened.
+    """
+    if text.isdigit():
+        return UsbSource(int(text), camera_id, utc_now=utc_now)
+    if "://" in text:
+        raise SourceError(
+            "a source must be a video file, a folder of pictures or the number of a USB camera, but is "
+            f"{_scheme(text)}: streams are not supported yet"
+        )
+    path = Path(text)
+    if path.is_dir():
+        return ImageFolderSource(path, camera_id, utc_now=utc_now)
+    return FileSource(path, camera_id, utc_now=utc_now)
+
+
+def _scheme(text: str) -> str:
+    """Only the scheme of a URL: the rest may hold a password."""
+    return f"a {text.partition('://')[0][:20]}:// address"

@@ -1,0 +1,194 @@
+"""`railwatch watch`: perception, decision and messaging in one process, for a recording."""
+
+from __future__ import annotations
+
+import hashlib
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Final, Self, TextIO
+
+from railwatch.app.decider import Decider
+from railwatch.app.record import Recorder, RecordHeader, site_to_mapping
+from railwatch.app.sources import open_source, utc_now
+from railwatch.app.watch_output import Progress, WatchReport, alert_line, lines_to
+from railwatch.app.watch_site import WatchOptions, site_for
+from railwatch.core.alerts import Action, Alert, AlertKind, Epoch, SectionState, Status
+from railwatch.core.errors import MessagingError, RailwatchError, RecordError
+from railwatch.core.settings import SiteSettings
+from railwatch.core.types import Frame, Observation
+from railwatch.decision.inputs import WorkerLost
+from railwatch.decision.status import status_of
+from railwatch.decision.step import start
+from railwatch.evidence.overlay import draw_overlay
+from railwatch.evidence.video import VideoWriter
+from railwatch.messaging.heartbeat import StatusBody
+from railwatch.messaging.publisher import Publisher
+from railwatch.perception.detector import OnnxDetector, open_detector
+from railwatch.perception.pipeline import CameraPipeline, run_file
+from railwatch.perception.source import Source
+from railwatch.perception.tracker import Tracker
+
+WAIT_SUBSCRIBERS_S: Final = 60.0
+"""Longest wait for subscribers before the clip begins."""
+
+
+class Watch:
+    """One run over one recording.
+
+    Building it opens everything and may refuse; then `wait`, `run` once, and `close`.
+    """
+
+    def __init__(self, options: WatchOptions, say: Callable[[str], None]) -> None:
+        self._options = options
+        self.report = WatchReport()
+        self._stack = ExitStack()
+        with self._closing_on_failure():
+            site, self._camera_id = site_for(options)
+            self._source: Source = self._stack.enter_context(open_source(options.source, self._camera_id))
+            self._detector: OnnxDetector = open_detector(
+                Path(site.model.file),
+                confidence=site.model.confidence,
+                provider=site.model.provider,
+                threads=site.model.threads,
+                sha256=site.model.sha256,
+            )
+            sha256 = self._detector.model_sha256
+            self.site = replace(site, model=replace(site.model, sha256=sha256))
+            say(f"model {site.model.file} sha256 {sha256}")
+            if not options.zones and options.config is None:
+                say("no --zone given: the whole frame is one track zone")
+            self._pipeline = CameraPipeline(
+                self._camera_id,
+                Tracker(self.site.tracker, self._detector.class_names, self.site.groups),
+                self.site.zones,
+            )
+            epoch = Epoch(_run_id(self.site, options.source), 1)
+            self._state = start(self.site, epoch, sha256, 0.0)
+            self._open_outputs(epoch)
+            say(f"alerts at {self._publisher.endpoint}, nonces at {self._publisher.request_endpoint}")
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: object) -> None:
+        self.close()
+
+    def wait(self) -> None:
+        """Wait until as many subscribers are there as were asked for; raises MessagingError after a minute."""
+        count = self._options.wait_subscribers
+        if count and not self._publisher.wait_subscribers(count, WAIT_SUBSCRIBERS_S):
+            raise MessagingError(
+                f"{count} subscribers must connect within {WAIT_SUBSCRIBERS_S:g} s, but "
+                f"{self._publisher.subscribers} did: start them with `railwatch listen --connect {self._publisher.endpoint}`"
+            )
+
+    def run(self, on_progress: Callable[[Progress], None]) -> None:
+        """Watch the whole clip. What breaks makes the camera BLIND for the subscribers before it is raised."""
+        begun = time.monotonic()
+        pace = _pace(begun) if self._options.realtime else None
+        try:
+            for frame, seen in run_file(self._source, self._detector, self._pipeline):
+                if pace is not None:
+                    pace(seen.t_s)
+                self._take(frame, seen)
+                on_progress(Progress(self.report.frames, self._source.info.frame_count, self._sections))
+        except KeyboardInterrupt:
+            self.report.interrupted = True
+        except RailwatchError as error:
+            self._decider.feed(WorkerLost((self._camera_id,), _first_line(error)), self._decider.state.now_s)
+            raise
+        finally:
+            self.report.work_s = time.monotonic() - begun
+
+    def close(self) -> None:
+        """Close everything; a last Status says UNKNOWN, for nobody watches any more."""
+        self._stack.close()
+
+    def _take(self, frame: Frame, seen: Observation) -> None:
+        self._decider.feed_on_source_time(seen)
+        self.report.frames += 1
+        self.report.source_s = seen.t_s
+        if self._video is not None:
+            text = self._last_words if seen.t_s - self._last_words_s < 5.0 else ""
+            picture = draw_overlay(frame.picture.bgr(), seen, self.site.zones, self._sections, text)
+            self._video.write(picture, seen.t_s)
+
+    def _open_outputs(self, epoch: Epoch) -> None:
+        options = self._options
+        enter = self._stack.enter_context
+        self._publisher = enter(
+            Publisher(
+                site_id=self.site.site_id,
+                epoch=epoch,
+                body=_body(status_of(self._state)),
+                bind=self.site.messaging.bind,
+                request_bind=self.site.messaging.request_bind,
+                lease_s=self.site.messaging.lease_s,
+            )
+        )
+        header = RecordHeader(epoch, self._detector.model_sha256, 0.0, site_to_mapping(self.site))
+        recorder = enter(Recorder(options.record, header)) if options.record else None
+        self._jsonl: TextIO | None = enter(lines_to(options.jsonl)) if options.jsonl else None
+        self._video = enter(VideoWriter(options.save, self._source.info.fps or 0.0)) if options.save else None
+        self._sections: dict[str, SectionState] = dict.fromkeys(self.site.sections, SectionState.UNKNOWN)
+        self._last_words, self._last_words_s = "", 0.0
+        self._decider = Decider(self._state, utc_now, self._tell, self._show, recorder)
+
+    def _tell(self, alert: Alert, t_s: float) -> None:
+        self._publisher.publish(alert)  # first of all: the files below may fail
+        self.report.alerts.append((t_s, alert))
+        self._last_words = f"{alert.severity.value} {alert.action.value}: {alert.why}"
+        self._last_words_s = t_s
+        if alert.kind is AlertKind.INTRUSION and alert.action is Action.OPENED:
+            view = self._decider.state.cameras[self._camera_id].view(alert.section_id)
+            self.report.seconds_to_alert[alert.incident_id] = view.longest_dwell_s
+        if self._jsonl is not None:
+            try:
+                self._jsonl.write(alert_line(alert, t_s))
+                self._jsonl.flush()
+            except OSError as error:
+                raise RecordError(f"{self._options.jsonl} cannot be written: {error.strerror}") from error
+
+    def _show(self, status: Status) -> None:
+        self._sections = dict(status.sections)
+        for name, state in self._sections.items():
+            seen = self.report.states_seen.setdefault(name, [])
+            if not seen or seen[-1] is not state:
+                seen.append(state)
+        self._publisher.set_status(_body(status))
+
+    @contextmanager
+    def _closing_on_failure(self) -> Iterator[None]:
+        try:
+            yield
+        except BaseException:
+            self._stack.close()
+            raise
+
+
+def _body(status: Status) -> StatusBody:
+    return StatusBody(status.sections, status.cameras, status.trains, status.open_incidents, status.config_rev)
+
+
+def _run_id(site: SiteSettings, source: str) -> str:
+    """The journal's name for a run without a journal: the same clip and configuration give the same identifiers."""
+    text = f"{site.config_rev} {site.model.sha256} {Path(source).name}"
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def _pace(begun_s: float) -> Callable[[float], None]:
+    """Wait until a frame is due. Event.wait and not time.sleep: a machine whose clock is stepped still waits right."""
+    never = threading.Event()
+
+    def wait(t_s: float) -> None:
+        never.wait(max(0.0, begun_s + t_s - time.monotonic()))
+
+    return wait
+
+
+def _first_line(error: RailwatchError) -> str:
+    return " ".join(str(error).split())[:500]

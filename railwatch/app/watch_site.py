@@ -1,0 +1,85 @@
+"""What `railwatch watch` is asked for, and the site that follows from it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Final
+
+from railwatch.config import load_site, parse_zone_option
+from railwatch.core.alerts import Severity
+from railwatch.core.errors import ConfigError
+from railwatch.core.geometry import Point
+from railwatch.core.settings import CameraSettings, MessagingSettings, ModelSettings, SiteSettings
+from railwatch.core.types import Zone, ZoneKind
+from railwatch.perception.manifest import default_model
+
+CAMERA_ID: Final = "camera"
+SECTION_ID: Final = "section"
+"""Names of camera and section where no site file gives them."""
+
+WHOLE_FRAME: Final = (Point(0.0, 0.0), Point(1.0, 0.0), Point(1.0, 1.0), Point(0.0, 1.0))
+
+
+@dataclass(frozen=True, slots=True)
+class WatchOptions:
+    """What to watch, how to judge it, and where the results go; names are those of the command line."""
+
+    source: str
+    model: Path | None = None
+    zones: tuple[str, ...] = ()
+    config: Path | None = None
+    camera: str | None = None
+    bind: str | None = None
+    wait_subscribers: int = 0
+    jsonl: Path | None = None
+    record: Path | None = None
+    save: Path | None = None
+    realtime: bool = False
+
+
+def site_for(options: WatchOptions) -> tuple[SiteSettings, str]:
+    """The site that `options` describe, narrowed to one camera, and the name of that camera. Raises ConfigError."""
+    if options.config is None:
+        return _site_of_options(options), CAMERA_ID
+    site = load_site(options.config)
+    names = [camera.camera_id for camera in site.cameras]
+    camera_id = options.camera or (names[0] if len(names) == 1 else None)
+    if camera_id not in names:
+        raise ConfigError(f"--camera must name one of the cameras {', '.join(names)}, but is {options.camera}")
+    zones = tuple(zone for zone in site.zones if zone.camera_id == camera_id)
+    if options.zones:
+        raise ConfigError("--zone must not be given together with --config: zones are written in the site file")
+    tracked = {zone.section_id for zone in zones if zone.kind is ZoneKind.TRACK}
+    return (
+        replace(
+            site,
+            cameras=tuple(camera for camera in site.cameras if camera.camera_id == camera_id),
+            sections=tuple(name for name in site.sections if name in tracked),
+            zones=tuple(zone for zone in zones if zone.section_id in tracked),
+            model=site.model if options.model is None else replace(site.model, file=str(options.model), sha256=None),
+            messaging=site.messaging if options.bind is None else MessagingSettings(options.bind),
+        ),
+        str(camera_id),
+    )
+
+
+def _site_of_options(options: WatchOptions) -> SiteSettings:
+    zones = tuple(
+        parse_zone_option(text, number, CAMERA_ID, SECTION_ID) for number, text in enumerate(options.zones, start=1)
+    )
+    if not zones:
+        zones = (Zone("whole-frame", CAMERA_ID, SECTION_ID, None, ZoneKind.TRACK, WHOLE_FRAME),)
+    messaging = MessagingSettings() if options.bind is None else MessagingSettings(options.bind)
+    try:
+        return SiteSettings(
+            site_id="watch",
+            severity_without_trains=Severity.WARNING,
+            cameras=(CameraSettings(CAMERA_ID, options.source),),
+            sections=(SECTION_ID,),
+            zones=zones,
+            model=ModelSettings(str(options.model or default_model())),
+            messaging=messaging,
+        )
+    except ValueError as error:
+        raise ConfigError(f"the zones must let the site arm, but {error}") from error
