@@ -145,7 +145,7 @@ def _site_of(document: Document, folder: Path) -> SiteSettings | None:
         document.faults.append(Fault(1, "", shown(value), "must be a map of the keys of a site"))
         return None
     keys, errors = _validated(value)
-    document.faults += [_fault(document, error) for error in errors if _path(error) not in document.unread]
+    document.faults += [_fault(document, error) for error in errors if not _follows(document, error)]
     if keys is None:
         # Contradictions between cameras, sections and zones are told in the same breath, so far as they can be seen.
         keys, _ = _validated(_with_stand_ins(value, errors))
@@ -157,6 +157,11 @@ def _site_of(document: Document, folder: Path) -> SiteSettings | None:
         document.faults += [Fault(_line(document, p), key_name(p), _written(document, p), t) for p, t in error.faults]
         return None
     return None if document.faults else site
+
+
+def _follows(document: Document, error: ErrorDetails) -> bool:
+    """Whether an error only says again that a value could not be read."""
+    return error["type"] != "extra_forbidden" and _path(error) in document.unread
 
 
 def _validated(value: object) -> tuple[SiteKeys | None, list[ErrorDetails]]:
@@ -236,7 +241,8 @@ def _model_faults(document: Document, folder: Path) -> list[Fault]:
     except OSError as error:
         allowed = f"must be a model file that can be read ({error.strerror})"
         return [Fault(_line(document, key), key_name(key), _written(document, key), allowed)]
-    if model.get("sha256") in (None, digest):
+    told = any(fault.key == "model.sha256" for fault in document.faults)
+    if told or model.get("sha256") in (None, digest):
         return []
     key = ("model", "sha256")
     allowed = f"must be the SHA-256 of model.file, which is {digest}"
@@ -338,7 +344,7 @@ def _written(document: Document, path: KeyPath) -> str:
 
 def _walk(schema: Mapping[str, Any], prefix: str, parts: Mapping[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
     for name, entry in schema.get("properties", {}).items():
-        yield prefix + name, entry
         inner, mark = (entry["items"], "[].") if "items" in entry else (entry, ".")
-        reference = inner.get("$ref", "").rpartition("/")[2]
-        yield from _walk(parts.get(reference, {}), prefix + name + mark, parts)
+        referred = parts.get(inner.get("$ref", "").rpartition("/")[2], {})
+        yield prefix + name, {**referred, **entry}
+        yield from _walk(referred, prefix + name + mark, parts)

@@ -5,14 +5,13 @@ Defaults are those of `railwatch.core.settings`; nothing is decided here a secon
 
 from __future__ import annotations
 
-import ipaddress
-import re
 from dataclasses import MISSING, fields
 from typing import Annotated, Any, Final
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 from railwatch.core.alerts import Severity
+from railwatch.core.errors import MessagingError
 from railwatch.core.geometry import check_polygon
 from railwatch.core.settings import (
     IncidentSettings,
@@ -23,6 +22,7 @@ from railwatch.core.settings import (
     TrackerSettings,
 )
 from railwatch.core.types import ZoneKind
+from railwatch.messaging.endpoints import bind_endpoint, next_port
 
 ID_PATTERN: Final = r"^[A-Za-z0-9_-]{1,64}$"
 SHA256_PATTERN: Final = r"^[0-9a-f]{64}$"
@@ -34,21 +34,11 @@ PATTERNS: Final = {
 
 
 def _endpoint(value: str) -> str:
-    match = re.fullmatch(r"tcp://(localhost|\[[0-9a-fA-F:]+\]|[0-9.]+):([0-9]{1,5})", value)
-    if match is None or not 1 <= int(match[2]) <= 65535:
-        raise ValueError("must be tcp://ADDRESS:PORT with a numeric address (or localhost) and a port 1 to 65535")
-    if not _is_loopback(match[1]):
-        raise ValueError(
-            "must be an address of this machine (127.0.0.1, [::1], localhost): without keys none else may listen"
-        )
-    return value
-
-
-def _is_loopback(host: str) -> bool:
     try:
-        return host == "localhost" or ipaddress.ip_address(host.strip("[]")).is_loopback
-    except ValueError:
-        return False
+        bind_endpoint("an endpoint", value)
+    except MessagingError as error:
+        raise ValueError(str(error)) from None
+    return value
 
 
 def _polygon(value: list[list[float]]) -> list[list[float]]:
@@ -171,8 +161,11 @@ class MessagingKeys(_Keys):
     def _two_sockets(self) -> MessagingKeys:
         if self.request_bind == self.bind:
             raise ValueError("request_bind must be another endpoint than bind")
-        if self.request_bind is None and self.bind.endswith(":65535"):
-            raise ValueError("bind must have a port below 65535 where request_bind is not given, which is the next one")
+        if self.request_bind is None:
+            try:
+                next_port("bind", self.bind)
+            except MessagingError as error:
+                raise ValueError(str(error)) from None
         return self
 
 
