@@ -74,6 +74,7 @@ class Recorder:
     def _write(self, value: dict[str, Any]) -> None:
         try:
             self._file.write(dumps(value) + "\n")
+            self._file.flush()
         except OSError as error:
             raise RecordError(f"the recording {self._path} cannot be written: {error.strerror}") from error
 

@@ -79,11 +79,11 @@ class Watch:
 
     def wait(self) -> None:
         """Wait until as many subscribers are there as were asked for; raises MessagingError after a minute."""
-        count = self._options.wait_subscribers
+        count, endpoint = self._options.wait_subscribers, self._publisher.endpoint
         if count and not self._publisher.wait_subscribers(count, WAIT_SUBSCRIBERS_S):
             raise MessagingError(
                 f"{count} subscribers must connect within {WAIT_SUBSCRIBERS_S:g} s, but "
-                f"{self._publisher.subscribers} did: start them with `railwatch listen --connect {self._publisher.endpoint}`"
+                f"{self._publisher.subscribers} did: start them with `railwatch listen --connect {endpoint}`"
             )
 
     def run(self, on_progress: Callable[[Progress], None]) -> None:
