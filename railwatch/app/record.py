@@ -6,8 +6,9 @@ from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Final, Self, TextIO
+from typing import Any, Final, Self
 
+from railwatch.app.lines import LineFile
 from railwatch.core.alerts import Epoch
 from railwatch.core.errors import RecordError, WireError
 from railwatch.core.settings import SiteSettings
@@ -34,49 +35,38 @@ class RecordHeader:
 
 
 class Recorder:
-    """Writes a recording; use as a context manager. Every input is on its way to the disk before it is decided."""
+    """Writes a recording; use as a context manager. Every input is on its way to the disk before it is decided.
+
+    Raises RecordError when the file cannot be opened or the disk refuses a line.
+    """
 
     def __init__(self, path: Path, header: RecordHeader) -> None:
-        self._path = path
-        self._files = ExitStack()
-        try:
-            self._file: TextIO = self._files.enter_context(path.open("w", encoding="utf-8"))
-        except OSError as error:
-            raise RecordError(f"the recording {path} cannot be written: {error.strerror}") from error
-        self._write(
-            {
-                "record_version": RECORD_VERSION,
-                "epoch": str(header.epoch),
-                "model_sha256": header.model_sha256,
-                "started_s": header.started_s,
-                "site": header.site,
-            }
-        )
+        with ExitStack() as undo:
+            self._file = undo.enter_context(LineFile(path))
+            self._write(
+                {
+                    "record_version": RECORD_VERSION,
+                    "epoch": str(header.epoch),
+                    "model_sha256": header.model_sha256,
+                    "started_s": header.started_s,
+                    "site": header.site,
+                }
+            )
+            undo.pop_all()
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self.close()
+        self._file.__exit__()
 
     def write(self, stamped: Stamped) -> None:
-        """Append one input; raises RecordError when the disk refuses it."""
+        """Append one input."""
         name, value = _input_to_json(stamped.input)
         self._write({"received_s": stamped.received_s, "received_at": stamped.received_at, name: value})
 
-    def close(self) -> None:
-        """Finish the file."""
-        try:
-            self._files.close()
-        except OSError as error:
-            raise RecordError(f"the recording {self._path} cannot be finished: {error.strerror}") from error
-
     def _write(self, value: dict[str, Any]) -> None:
-        try:
-            self._file.write(dumps(value) + "\n")
-            self._file.flush()
-        except OSError as error:
-            raise RecordError(f"the recording {self._path} cannot be written: {error.strerror}") from error
+        self._file.write(dumps(value) + "\n")
 
 
 def read_record(path: Path) -> tuple[RecordHeader, Iterator[Stamped]]:

@@ -9,15 +9,16 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import Final, Self, TextIO
+from typing import Final, Self
 
 from railwatch.app.decider import Decider
+from railwatch.app.lines import LineFile
 from railwatch.app.record import Recorder, RecordHeader, site_to_mapping
 from railwatch.app.sources import open_source, utc_now
-from railwatch.app.watch_output import Progress, WatchReport, alert_line, lines_to
+from railwatch.app.watch_output import Progress, WatchReport, alert_line
 from railwatch.app.watch_site import WatchOptions, site_for
 from railwatch.core.alerts import Action, Alert, AlertKind, Epoch, SectionState, Status
-from railwatch.core.errors import MessagingError, RailwatchError, RecordError
+from railwatch.core.errors import MessagingError, RailwatchError
 from railwatch.core.settings import SiteSettings
 from railwatch.core.types import Frame, Observation
 from railwatch.decision.inputs import WorkerLost
@@ -132,7 +133,7 @@ class Watch:
         )
         header = RecordHeader(epoch, self._detector.model_sha256, 0.0, site_to_mapping(self.site))
         recorder = enter(Recorder(options.record, header)) if options.record else None
-        self._jsonl: TextIO | None = enter(lines_to(options.jsonl)) if options.jsonl else None
+        self._jsonl = enter(LineFile(options.jsonl)) if options.jsonl else None
         self._video = enter(VideoWriter(options.save, self._source.info.fps or 0.0)) if options.save else None
         self._sections: dict[str, SectionState] = dict.fromkeys(self.site.sections, SectionState.UNKNOWN)
         self._last_words, self._last_words_s = "", 0.0
@@ -147,11 +148,7 @@ class Watch:
             view = self._decider.state.cameras[self._camera_id].view(alert.section_id)
             self.report.seconds_to_alert[alert.incident_id] = view.longest_dwell_s
         if self._jsonl is not None:
-            try:
-                self._jsonl.write(alert_line(alert, t_s))
-                self._jsonl.flush()
-            except OSError as error:
-                raise RecordError(f"{self._options.jsonl} cannot be written: {error.strerror}") from error
+            self._jsonl.write(alert_line(alert, t_s))
 
     def _show(self, status: Status) -> None:
         self._sections = dict(status.sections)

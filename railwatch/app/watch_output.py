@@ -2,14 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import TextIO
 
 from railwatch.core.alerts import Alert, AlertKind, SectionState
-from railwatch.core.errors import RecordError
 from railwatch.messaging.wire import alert_document
 from railwatch.seam.codec import dumps
 
@@ -17,17 +12,6 @@ from railwatch.seam.codec import dumps
 def alert_line(alert: Alert, t_s: float) -> str:
     """The alert as on the wire plus `t_s`, the source time in seconds from the start of the clip, as one line."""
     return dumps({**alert_document(alert), "t_s": round(t_s, 6)}) + "\n"
-
-
-@contextmanager
-def lines_to(path: Path) -> Iterator[TextIO]:
-    """A text file to write; raises RecordError when it cannot be opened."""
-    try:
-        file = path.open("w", encoding="utf-8")
-    except OSError as error:
-        raise RecordError(f"{path} cannot be written: {error.strerror}") from error
-    with file:
-        yield file
 
 
 @dataclass(slots=True)

@@ -28,10 +28,11 @@ def replay(
     With the same configuration they are the same as the first time, byte for byte. With another one they show what
     it would have told.
     """
+    from railwatch.app.lines import LineFile
     from railwatch.app.replay import replay_file
-    from railwatch.app.watch_output import alert_line, lines_to
+    from railwatch.app.watch_output import alert_line
 
-    with lines_to(jsonl) if jsonl else nullcontext(sys.stdout) as out:
+    with LineFile(jsonl) if jsonl else nullcontext(sys.stdout) as out:
 
         def write(alert: Alert, t_s: float) -> None:
             out.write(alert_line(alert, t_s))
