@@ -346,5 +346,5 @@ def _walk(schema: Mapping[str, Any], prefix: str, parts: Mapping[str, Any]) -> I
     for name, entry in schema.get("properties", {}).items():
         inner, mark = (entry["items"], "[].") if "items" in entry else (entry, ".")
         referred = parts.get(inner.get("$ref", "").rpartition("/")[2], {})
-        yield prefix + name, {**referred, **entry}
+        yield prefix + name, entry if mark == "[]." else {**referred, **entry}
         yield from _walk(referred, prefix + name + mark, parts)
