@@ -4,7 +4,20 @@ from __future__ import annotations
 
 from hypothesis import strategies as st
 
-from railwatch.core.alerts import CameraState
+from railwatch.core.alerts import (
+    Action,
+    Alert,
+    AlertKind,
+    AlertObject,
+    CameraState,
+    CameraStatus,
+    Epoch,
+    OpenIncident,
+    SectionState,
+    Severity,
+    Status,
+    TrainStatus,
+)
 from railwatch.core.types import Observation, Size, Track, TrackState, Vitals
 
 finite = st.floats(allow_nan=False, allow_infinity=False, width=64)
@@ -62,3 +75,63 @@ def observations(draw, camera_id="cam", t_s=None):
             state, draw(names), draw(st.floats(0.0, 10.0)), draw(st.floats(0.0, 100.0)), draw(st.integers(0))
         ),
     )
+
+
+epochs = st.builds(Epoch, st.text("0123456789abcdef-", min_size=1, max_size=36), st.integers(1, 2**53 - 1))
+nonces = st.text("abcXYZ019_-", min_size=1, max_size=64)
+
+alert_objects = st.builds(
+    AlertObject,
+    track_id=st.integers(-(2**53) + 1, 2**53 - 1),
+    class_name=names,
+    group=names,
+    confidence=fractions,
+    taxon=st.none() | names,
+)
+
+alerts = st.builds(
+    Alert,
+    site_id=names,
+    epoch=epochs,
+    seq=st.integers(1, 2**53 - 1),
+    alert_id=names,
+    kind=st.sampled_from(AlertKind),
+    action=st.sampled_from(Action),
+    severity=st.sampled_from(Severity),
+    incident_id=names,
+    section_id=names,
+    camera_id=st.none() | names,
+    zone_id=st.none() | names,
+    objects=st.lists(alert_objects, max_size=3).map(tuple),
+    why=names,
+    margin_s=st.none() | finite,
+    captured_at=names,
+    published_at=names,
+    config_rev=names,
+    model_sha256=names,
+    evidence=st.none() | names,
+    journaled=st.booleans(),
+)
+
+statuses = st.builds(
+    Status,
+    site_id=names,
+    epoch=epochs,
+    seq_last=st.integers(0, 2**53 - 1),
+    nonces=st.lists(nonces, max_size=3).map(tuple),
+    sections=st.dictionaries(names, st.sampled_from(SectionState), max_size=3),
+    cameras=st.dictionaries(
+        names, st.builds(CameraStatus, st.sampled_from(CameraState), names, st.none() | finite), max_size=3
+    ),
+    trains=st.lists(st.builds(TrainStatus, names, st.none() | finite, names, st.none() | finite), max_size=2).map(
+        tuple
+    ),
+    open_incidents=st.lists(
+        st.builds(
+            OpenIncident, names, names, st.sampled_from(AlertKind), st.sampled_from(Severity), names, st.booleans()
+        ),
+        max_size=2,
+    ).map(tuple),
+    config_rev=names,
+    lease_s=st.floats(0.0, 1e6, exclude_min=True),
+)

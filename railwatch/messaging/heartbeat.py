@@ -121,7 +121,7 @@ class Heartbeat:
 
     def wait_s(self, now_s: float) -> float:
         """Seconds until the next Status is due; 0 when it is."""
-        if _view(self._current(now_s)) != self._told:
+        if visible(self._current(now_s)) != self._told:
             return 0.0
         stale_at_s = self._body_s + self.stale_s
         due_s = min(self._next_s, stale_at_s) if stale_at_s > now_s else self._next_s
@@ -130,7 +130,7 @@ class Heartbeat:
     def take(self, now_s: float) -> Status:
         """The Status to send now; uses up the nonces it echoes."""
         body = self._current(now_s)
-        self._told = _view(body)
+        self._told = visible(body)
         self._next_s = now_s + self.interval_s
         return self._status(body)
 
@@ -164,6 +164,6 @@ class Heartbeat:
         )
 
 
-def _view(body: StatusBody) -> object:
+def visible(body: StatusBody) -> object:
     """What makes a Status go out at once when it changes; ages and nonces do not."""
     return dict(body.sections), {name: camera.state for name, camera in body.cameras.items()}

@@ -19,7 +19,7 @@ from railwatch.core.alerts import DEFAULT_LEASE_S, Alert, Epoch, Status
 from railwatch.core.errors import MessagingError
 from railwatch.messaging.endpoints import DEFAULT_ENDPOINT, bind, bind_endpoint, next_port
 from railwatch.messaging.frames import receive
-from railwatch.messaging.heartbeat import Heartbeat, StatusBody, occupies
+from railwatch.messaging.heartbeat import Heartbeat, StatusBody, occupies, visible
 from railwatch.messaging.wire import (
     MAX_NONCE_LENGTH,
     NONCE_VERB,
@@ -94,11 +94,12 @@ class Publisher:
     ) -> None:
         self._site_id, self._epoch, self._clock = site_id, epoch, clock
         self._heartbeat = Heartbeat(site_id, epoch, body, lease_s, clock())
-        encode_status(self._heartbeat.last())  # refuse now what could not be sent later
+        encode_status(self._probe(body))  # refuse now what could not be sent later
         self._changed = threading.Condition()
         self._inbox: deque[_Outgoing | _Decided] = deque()
         self._seq_last = self._subscribers = 0
-        self._closing = False
+        self._visible = visible(body)
+        self._alert_is_last = self._closing = False
         self._failure: BaseException | None = None
         self._open(bind, request_bind)
         self._wake_out, self._wake_in = socket.socketpair()
@@ -142,27 +143,29 @@ class Publisher:
             if alert.seq != self._seq_last + 1:
                 raise ValueError(f"seq must be {self._seq_last + 1}, but is {alert.seq}")
             self._put(_Outgoing(alert.seq, topic, payload, section))
-            self._seq_last = alert.seq
+            self._seq_last, self._alert_is_last = alert.seq, True
+            self._wake()
 
     def set_status(self, body: StatusBody) -> None:
         """Give the state after all alerts published so far; it goes out at once if a section or camera changed.
 
         Raises:
-            WireError: The state breaks the wire format.
+            WireError: The state breaks the wire format (looked at when a section or camera changed).
             MessagingError: The publisher was closed or its thread failed.
         """
-        probe = Status(
-            self._site_id, self._epoch, 0, (), body.sections, body.cameras, body.trains, body.open_incidents,
-            body.config_rev,
-        )  # fmt: skip
-        encode_status(probe)
         decided = _Decided(body, self._clock())
         with self._changed:
+            urgent = self._alert_is_last or visible(body) != self._visible
+            if urgent:
+                encode_status(self._probe(body))
             if self._inbox and isinstance(self._inbox[-1], _Decided):
                 self._check_alive()
                 self._inbox[-1] = decided
             else:
                 self._put(decided)
+            self._alert_is_last, self._visible = False, visible(body)
+            if urgent:  # else it is early enough when the next Status is due
+                self._wake()
 
     def wait_subscribers(self, count: int, timeout_s: float) -> bool:
         """Wait until `count` subscribers are there; whether they are.
@@ -204,6 +207,20 @@ class Publisher:
     def _ended(self) -> bool:
         return self._closing or self._failure is not None
 
+    def _probe(self, body: StatusBody) -> Status:
+        """The body as it would go out, to refuse in the caller what the thread could not send."""
+        return Status(
+            site_id=self._site_id,
+            epoch=self._epoch,
+            seq_last=0,
+            nonces=(),
+            sections=body.sections,
+            cameras=body.cameras,
+            trains=body.trains,
+            open_incidents=body.open_incidents,
+            config_rev=body.config_rev,
+        )
+
     def _check_alive(self) -> None:
         if self._failure is not None:
             raise MessagingError(f"the publisher failed, nothing goes out any more: {self._failure}") from self._failure
@@ -217,7 +234,6 @@ class Publisher:
         if len(self._inbox) >= INBOX_LIMIT:
             raise MessagingError(f"the publisher has not taken anything for {INBOX_TIMEOUT_S:g} s: it hangs")
         self._inbox.append(item)
-        self._wake()
 
     def _wake(self) -> None:
         # A full pipe wakes as well as one more byte; a closed one has nobody to wake.
