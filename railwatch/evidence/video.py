@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from fractions import Fraction
 from pathlib import Path
 from types import TracebackType
@@ -30,9 +31,11 @@ class VideoWriter:
         self._last_pts = -1
         self._stream: VideoStream | None = None
         try:
-            self._container = av.open(str(path), "w", format="mp4", options={"movflags": "+faststart"})
-        except (OSError, ValueError) as error:
-            raise SourceError(f"the video {path} cannot be written: {error}") from error
+            # Opened here and not by libav, which would wait for the first frame to find that the folder is missing.
+            self._file = path.open("w+b")
+        except OSError as error:
+            raise SourceError(f"the video {path} cannot be written: {error.strerror}") from error
+        self._container = av.open(self._file, "w", format="mp4")
 
     def __enter__(self) -> Self:
         return self
@@ -65,6 +68,9 @@ class VideoWriter:
             self._container.close()
         except (OSError, ValueError) as error:
             raise SourceError(f"the video {self._path} cannot be finished: {error}") from error
+        finally:
+            with contextlib.suppress(OSError):  # a disk that is full has been told of
+                self._file.close()
 
     def _open_stream(self, width: int, height: int) -> VideoStream:
         stream = self._container.add_stream("libx264", rate=self._rate, options={"crf": "23", "preset": "veryfast"})
