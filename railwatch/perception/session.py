@@ -129,7 +129,9 @@ def native_errors(message: str, kind: type[ModelError] = ModelError) -> Iterator
         raise kind(f"{message} ({type(error).__name__}: {detail})") from error
 
 
+@lru_cache(maxsize=1)
 def _runtime() -> ModuleType:
+    """ONNX Runtime, looked for once: what is installed does not change while a process runs."""
     check_runtime()
     try:
         return importlib.import_module("onnxruntime")

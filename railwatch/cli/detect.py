@@ -1,0 +1,94 @@
+"""`railwatch detect`: the boxes of still pictures."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from railwatch.core.errors import SourceError
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from railwatch.core.types import Detector
+
+
+def detect(
+    image: Annotated[Path, typer.Argument(help="A picture, or a folder of pictures.", metavar="IMAGE|DIR")],
+    model: Annotated[Path | None, typer.Option(help="The ONNX file of the detector.", show_default="shipped")] = None,
+    confidence: Annotated[float, typer.Option(help="Lowest score of a box, 0 to 1.", min=0.0, max=1.0)] = 0.3,
+    as_json: Annotated[bool, typer.Option("--json", help="Print a JSON document a picture.")] = False,
+) -> None:
+    """Find objects in still pictures.
+
+    A folder is read in the order of the file names. A picture in it that cannot be read is told of at once, the
+    others are still looked at, and the command ends with exit code 3.
+    """
+    from rich.console import Console
+
+    from railwatch.perception.detector import open_detector
+    from railwatch.perception.manifest import default_model
+
+    pictures = _pictures(image)
+    detector = open_detector(model or default_model(), confidence=confidence)
+    report = Console(stderr=as_json, highlight=False, soft_wrap=True)
+    report.print(f"model {detector.description.file} sha256 {detector.model_sha256}", markup=False)
+    failed = []
+    for path in pictures:
+        try:
+            found = _found(path, detector)
+        except SourceError as error:
+            if len(pictures) == 1:
+                raise
+            sys.stderr.write(f"railwatch: {' '.join(str(error).split())}\n")
+            failed.append(str(path))
+            continue
+        if as_json:
+            sys.stdout.write(json.dumps({"image": str(path), "detections": found}, allow_nan=False) + "\n")
+        else:
+            _show(report, path, found)
+    if failed:
+        raise SourceError(f"{len(failed)} of {len(pictures)} pictures could not be read: {', '.join(failed[:10])}")
+
+
+def _pictures(path: Path) -> list[Path]:
+    """The picture itself, or the pictures of a folder by name."""
+    from railwatch.perception.source import PICTURE_SUFFIXES
+
+    if not path.is_dir():
+        return [path]
+    pictures = sorted(item for item in path.iterdir() if item.suffix.lower() in PICTURE_SUFFIXES and item.is_file())
+    if not pictures:
+        raise SourceError(f"folder {path} must hold pictures ({', '.join(sorted(PICTURE_SUFFIXES))}), but holds none")
+    return pictures
+
+
+def _found(path: Path, detector: Detector) -> list[dict[str, Any]]:
+    from railwatch.perception.source import read_picture
+
+    (boxes,) = detector.detect([read_picture(path).sample(None, detector.form)])
+    return [
+        {
+            "xyxy": [round(float(edge), 2) for edge in xyxy],
+            "confidence": round(float(confidence), 4),
+            "class_name": detector.class_names[class_id],
+        }
+        for xyxy, confidence, class_id in zip(boxes.xyxy, boxes.confidence, boxes.class_id, strict=True)
+    ]
+
+
+def _show(console: Console, path: Path, found: list[dict[str, Any]]) -> None:
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(title=Text(str(path)), title_justify="left")
+    for heading in ("class", "confidence", "left", "top", "right", "bottom"):
+        table.add_column(heading, justify="left" if heading == "class" else "right")
+    for item in found:
+        edges = (f"{edge:.1f}" for edge in item["xyxy"])
+        table.add_row(Text(item["class_name"]), f"{item['confidence']:.2f}", *edges)
+    console.print(table if found else Text(f"{path}: nothing found"))
