@@ -44,17 +44,17 @@ MACHINE = (
 )
 NOTES = (
     "",
-    "Lowest IoU and highest difference are those of the agreeing pairs. The whole way may count fewer boxes: those that",
-    "lie wholly in the padding are left out on both sides.",
+    "Lowest IoU and highest difference are those of the agreeing pairs. The whole way may count fewer boxes: those",
+    "that lie wholly in the padding are left out on both sides.",
     "",
     "Where they may differ: Ultralytics keeps classes apart in NMS by adding class x 7680 px to float32 coordinates,",
     "which are then rounded to 1/16 px. The box of yolo11n that only Ultralytics has is such a one: its IoU with a",
-    "stronger box of its class is 0.7002, above the limit of 0.7, and becomes 0.6998 when 69 x 7680 is added. Scores of",
-    "an overfitted network saturate (0.99999): a last digit decides there which of two neighbouring boxes stays.",
+    "stronger box of its class is 0.7002, above the limit of 0.7, and becomes 0.6998 when 69 x 7680 is added.",
+    "Scores of an overfitted network saturate (0.99999), and a last digit decides which of two neighbours stays.",
     "",
     "yolov8n, yolo11n and yolo26n are built from their yaml and overfitted on 32 pictures of COCO at 320 px",
-    "(`benchmarks/head_parity_models.py`), so that their boxes mean something without any download of weights; they are",
-    "compared on these 32 and 96 more.",
+    "(`benchmarks/head_parity_models.py`), so that their boxes mean something without any download of weights; they",
+    "are compared on these 32 and 96 more.",
 )
 Array = npt.NDArray[np.float32]
 
@@ -261,7 +261,7 @@ def write_golden(name: str, reference: Reference, folder: Path) -> None:
     print(f"{target}: {target.stat().st_size / 1000:.0f} kB")
 
 
-def report(rows: list[tuple[str, str, int, Agreement]], command: str) -> str:
+def report(rows: list[tuple[str, str, int, Agreement]]) -> str:
     lines = [
         "# Head parity",
         "",
@@ -314,7 +314,7 @@ def main() -> int:
         if arguments.golden:
             write_golden(name, reference, arguments.golden)
     if arguments.report:
-        arguments.report.write_text(report(rows, "python benchmarks/head_parity.py --work DIR"), encoding="utf-8")
+        arguments.report.write_text(report(rows), encoding="utf-8")
     return 0 if all(agreement.passes for *_, agreement in rows) else 1
 
 
