@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import sys
 import time
@@ -34,12 +35,14 @@ def listen(
     from railwatch.messaging.client import Client
 
     with Client(connect, request_connect) as client, _signals(client.stop) as received:
-        if json:
-            _follow(client.events(for_s), count, _write_json)
-        elif sys.stdout.isatty():
-            _live(client, connect, count, for_s)
-        else:
-            _follow(client.events(for_s), count, _write_text)
+        try:
+            if sys.stdout.isatty() and not json:
+                _live(client, connect, count, for_s)
+            else:
+                _follow(client.events(for_s), count, _write_json if json else _write_text)
+        except BrokenPipeError:
+            # The reader has gone (`| head`): what Python still holds for it must not fail a second time at exit.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     if signal.SIGINT in received:
         raise typer.Exit(130)
 

@@ -14,6 +14,8 @@ from contextlib import contextmanager
 import pytest
 
 from railwatch.messaging import wire
+from railwatch.messaging.client import Client
+from railwatch.messaging.events import StatusReceived
 from railwatch.messaging.heartbeat import StatusBody
 from tests.messaging.rig import CLEAR, make_alert, publisher
 
@@ -60,6 +62,14 @@ def deciding(publishing, body):
         thread.join()
 
 
+def sent_by_now(publishing, seq):
+    """Wait until an alert has been sent, to whoever was there."""
+    with Client(publishing.endpoint, publishing.request_endpoint) as client:
+        for event in client.events():
+            if isinstance(event, StatusReceived) and event.status.seq_last == seq:
+                return
+
+
 def test_every_alert_is_the_line_that_was_on_the_wire(root):
     alerts = [make_alert(seq, why="Gämse") for seq in range(1, 21)]
     with publisher() as publishing, listening(root, publishing, "--json", "--count", "20") as process:
@@ -75,6 +85,7 @@ def test_everything_else_is_a_line_with_its_event(root):
     with publisher(lease_s=0.5) as publishing:
         for seq in (1, 2):
             publishing.publish(make_alert(seq))
+        sent_by_now(publishing, 2)
         with listening(root, publishing, "--json") as process, deciding(publishing, StatusBody({"s1": CLEAR})):
             seen = []
             while not seen or (seen[-1].get("event"), seen[-1].get("state")) != ("section", "CLEAR"):

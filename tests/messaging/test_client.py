@@ -82,11 +82,13 @@ def test_alerts_come_in_order_and_complete():
 
 
 def test_one_who_comes_late_is_told_what_was_missed():
-    with publisher() as publishing:
+    with publisher() as publishing, follow(publishing) as early:
+        assert publishing.wait_subscribers(1, 20)
         for seq in range(1, 5):
             publishing.publish(make_alert(seq))
+        until(early, is_alert(4))
         with follow(publishing) as client:
-            assert publishing.wait_subscribers(1, 20)
+            assert publishing.wait_subscribers(2, 20)
             publishing.publish(make_alert(5))
             events = until(client, is_alert(5))
             assert kinds(events, Gap) == [Gap(EPOCH, 1, 4)]
