@@ -13,13 +13,16 @@ from railwatch.decision.zones import Hit
 
 @dataclass(frozen=True, slots=True)
 class Incident:
-    """One open incident. `groups` and `count` are what has been told; `cameras` are those that ever saw somebody."""
+    """One open incident. `groups` and `count` are what has been told; `cameras` are those that ever saw somebody.
 
-    incident_id: str
+    Identity, section and time of opening are given to it when it is numbered.
+    """
+
     kind: AlertKind
-    section_id: str
     severity: Severity
-    opened_at: str
+    incident_id: str = ""
+    section_id: str = ""
+    opened_at: str = ""
     groups: frozenset[str] = frozenset()
     count: int = 0
     told_s: float = 0.0
@@ -91,7 +94,7 @@ def look_at(
         count=sum(view.steady_count(rules.on_delay_hits) for view in views.values()),
         hits=tuple(hit for view in views.values() for hit in view.hits),
         cameras=seeing,
-        longest_dwell_s=max((view.longest_dwell_s for view in views.values()), default=0.0),
+        longest_dwell_s=max(view.longest_dwell_s for view in views.values()),
     )
 
 
@@ -111,7 +114,14 @@ def next_intrusion(
     if incident is None:
         if raised is None:
             return None, None
-        opened = Incident("", AlertKind.INTRUSION, "", raised, "", sight.groups, sight.count, now_s, sight.cameras)
+        opened = Incident(
+            AlertKind.INTRUSION,
+            raised,
+            groups=sight.groups,
+            count=sight.count,
+            told_s=now_s,
+            cameras=sight.cameras,
+        )
         return opened, Action.OPENED
     held = highest(sight.held)
     kept = None if held is None else min(held, incident.severity)
@@ -153,7 +163,7 @@ def next_blindness(
     if incident is None:
         if wanted is None:
             return None, None
-        return Incident("", AlertKind.BLINDNESS, "", wanted, ""), Action.OPENED
+        return Incident(AlertKind.BLINDNESS, wanted), Action.OPENED
     if wanted is None:
         return (None, Action.CLOSED) if memory.good_frames >= settle_frames else (incident, None)
     if wanted == incident.severity:

@@ -10,7 +10,7 @@ from typing import Final
 from railwatch.core.alerts import CameraState, Severity
 from railwatch.core.settings import SiteSettings
 from railwatch.core.types import Observation, ZoneKind
-from railwatch.decision.risk import assess
+from railwatch.decision.risk import severity_in
 from railwatch.decision.zones import Hit, find_hits
 
 MAX_OBSERVED_GAP_S: Final = 1.25
@@ -38,14 +38,15 @@ class FrameMemory:
 class SectionView:
     """One section as one camera sees it.
 
-    `window` holds the last frames, newest last; `quiet_s` the observed seconds since a channel was last seen;
-    `hits` and `severity` those of the newest frame with a picture; `dwell_since` when each (track, zone) began.
+    `window` holds the last frames, newest last; `observed_s` the seconds observed so far, `quiet_s` those since each
+    channel was last seen; `hits` are those of the newest frame that counted; `dwell_since` tells when each
+    (track, zone) began.
     """
 
     window: tuple[FrameMemory, ...] = ()
+    observed_s: float = 0.0
     quiet_s: Mapping[str, float] = field(default_factory=lambda: MappingProxyType({}))
     hits: tuple[Hit, ...] = ()
-    severity: Severity | None = None
     dwell_since: Mapping[tuple[int, str], float] = field(default_factory=lambda: _NOTHING)
     longest_dwell_s: float = 0.0
 
@@ -54,8 +55,8 @@ class SectionView:
         return sum(channel in frame.channels for frame in self.window) >= hits_needed
 
     def quiet_for(self, channel: str) -> float:
-        """Observed seconds since `channel` was last seen, or since the camera was first observed."""
-        return self.quiet_s.get(channel, self.quiet_s.get("", 0.0))
+        """Observed seconds since `channel` was last seen; all of them if it never was."""
+        return self.quiet_s.get(channel, self.observed_s)
 
     def steady_count(self, hits_needed: int) -> int:
         """The number of objects that at least `hits_needed` frames of the window reach."""
@@ -131,31 +132,28 @@ def _look(
     if seen.vitals.state is not CameraState.NOMINAL and not hits:
         return view  # a frame that cannot be trusted may say "somebody", never "nobody"
     dwell_since = _dwell_since(view, hits, seen)
-    severity = max(
-        (assess(hit.track, hit.zone, 0.0, site.severity_without_trains).severity for hit in hits), default=None
-    )
-    channels = _channels(hits, severity)
+    channels = _channels(hits, site.severity_without_trains)
     quiet_s = {name: seconds + observed_s for name, seconds in view.quiet_s.items()}
-    quiet_s.setdefault("", 0.0)
     quiet_s.update(dict.fromkeys(channels, 0.0))
     frame = FrameMemory(channels, len({hit.track.track_id for hit in hits}))
     return SectionView(
         window=(*view.window, frame)[-site.incidents.on_delay_window :],
+        observed_s=view.observed_s + observed_s,
         quiet_s=MappingProxyType(quiet_s),
         hits=hits,
-        severity=severity,
         dwell_since=MappingProxyType(dwell_since),
         longest_dwell_s=max((seen.t_s - since for since in dwell_since.values()), default=0.0),
     )
 
 
-def _channels(hits: tuple[Hit, ...], severity: Severity | None) -> frozenset[str]:
+def _channels(hits: tuple[Hit, ...], severity_without_trains: Severity) -> frozenset[str]:
     """Channels of one frame: a severity implies all lower ones, so that a fall to a lower one is not a gap in it."""
     channels = {f"group:{hit.track.group}" for hit in hits}
     if any(hit.zone.kind is ZoneKind.TRACK for hit in hits):
         channels.add(ON_TRACK)
-    if severity is not None:
-        channels.update(level.value for level in Severity if level <= severity)
+    for hit in hits:
+        judged = severity_in(hit.zone, severity_without_trains)
+        channels.update(level.value for level in Severity if level <= judged)
     return frozenset(channels)
 
 

@@ -9,7 +9,7 @@ from types import MappingProxyType
 from typing import Final
 
 from railwatch.core.alerts import Severity
-from railwatch.core.types import Assessment, Track, Zone, ZoneKind
+from railwatch.core.types import Zone, ZoneKind
 from railwatch.decision.zones import Hit
 
 
@@ -38,20 +38,10 @@ RULES: Final[Mapping[ZoneKind, Rule]] = MappingProxyType(
 _PLURAL: Final[Mapping[str, str]] = MappingProxyType({"person": "people", "sheep": "sheep"})
 
 
-def assess(track: Track, zone: Zone, dwell_s: float, severity_without_trains: Severity) -> Assessment:
-    """Judge one object that stands in one zone (not an ignore zone) since `dwell_s` seconds."""
+def severity_in(zone: Zone, severity_without_trains: Severity) -> Severity:
+    """Severity of an object that stands in `zone`, which is not an ignore zone."""
     rule = RULES[zone.kind]
-    return Assessment(
-        track_id=track.track_id,
-        zone_id=zone.zone_id,
-        severity=severity_without_trains if rule.severity is None else rule.severity,
-        rule=rule.name,
-        dwell_s=dwell_s,
-        time_to_clear_s=None,
-        train_eta_s=None,
-        margin_s=None,
-        why=f"{counted(1, track.class_name)} {rule.place}",
-    )
+    return severity_without_trains if rule.severity is None else rule.severity
 
 
 def counted(number: int, class_name: str) -> str:
