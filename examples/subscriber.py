@@ -27,11 +27,12 @@ while True:
     message, now_s, states = json.loads(payload), time.monotonic(), shown
     if topic.startswith(b"alert/"):
         print("ALERT", message["seq"], message["severity"], message["action"], message["section_id"], flush=True)
-    elif topic.startswith(b"status/"):  # believed only from the sending of our own nonce on, for a lease
-        until_s = max([sent_s[n] for n in message["nonces"] if n in sent_s], default=-60.0) + min(
-            2.5, message["lease_s"]
-        )
+    elif topic.startswith(b"status/"):  # CLEAR only with our own nonce, and for a lease from its sending
+        echoes_s = [sent_s[nonce] for nonce in message["nonces"] if nonce in sent_s]
+        until_s = max([until_s, *(at_s + min(2.5, message["lease_s"]) for at_s in echoes_s)])
         states = message["sections"]
+        if not echoes_s:
+            states = {name: shown.get(name, "UNKNOWN") if state == "CLEAR" else state for name, state in states.items()}
     states = {name: state if now_s < until_s else "UNKNOWN" for name, state in states.items()}
     if states != shown:
         print("SECTIONS", states, flush=True)

@@ -285,3 +285,14 @@ def test_nothing_is_left_behind():
     for _ in range(5):
         publisher().close()
     assert threading.active_count() == before
+
+
+def test_a_thread_that_does_not_end_is_told(monkeypatch):
+    monkeypatch.setattr("railwatch.messaging.publisher.LINGER_MS", 10)
+    release = threading.Event()
+    publishing = publisher()
+    monkeypatch.setattr(publishing._heartbeat, "last", lambda: release.wait(20))
+    with pytest.raises(MessagingError, match="did not end"):
+        publishing.close()
+    release.set()
+    publishing._thread.join(20)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 
 import pytest
 from hypothesis import given, settings
@@ -108,3 +110,9 @@ def test_schema_and_reader_refuse_the_same(text, validator, decode):
         assert not validator.is_valid(case), case
         with pytest.raises(WireError):
             decode(json.dumps(case).encode())
+
+
+def test_the_files_are_written_by_the_command_that_the_failing_test_names(tmp_path, root):
+    command = [sys.executable, "-m", "railwatch.messaging.schema", str(tmp_path / "schema")]
+    subprocess.run(command, check=True, cwd=root, timeout=60)
+    assert {path.name: path.read_text(encoding="utf-8") for path in (tmp_path / "schema").iterdir()} == schema_files()

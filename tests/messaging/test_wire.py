@@ -280,3 +280,12 @@ def test_the_prefixes_of_a_site_let_its_topics_through(site_id, section_id):
 def test_topics_of_another_form_are_refused(topic):
     with pytest.raises(WireError, match="topic must be"):
         wire.parse_topic(topic)
+
+
+def test_the_document_of_a_status_is_what_the_payload_says():
+    assert wire.status_document(STATUS) == json.loads(wire.encode_status(STATUS))
+
+
+def test_an_identifier_that_utf8_cannot_hold_makes_no_topic():
+    with pytest.raises(WireError, match="text that UTF-8 can hold"):
+        wire.alert_topic("yard", "\ud800")
