@@ -46,7 +46,7 @@ ROWS = [
     Row("watch clip.mp4 --model good.onnx --bind nonsense", 5, ("tcp://HOST:PORT", "nonsense")),
     Row(f"{WATCH} --jsonl absent-folder/alerts.jsonl", 7, ("absent-folder",)),
     Row(f"{WATCH} --record absent-folder/inputs.jsonl", 7, ("absent-folder",)),
-    Row(f"{WATCH} --save absent-folder/out.mp4", 7, ("absent-folder",)),
+    Row(f"{WATCH} --save absent-folder/out.mp4", 3, ("absent-folder",)),
     Row(
         "PYTHONPATH=second-runtime watch clip.mp4 --model good.onnx", 6, ("exactly one ONNX Runtime", "onnxruntime-gpu")
     ),
