@@ -91,7 +91,7 @@ def dumps(value: object) -> str:
 def loads(payload: bytes | str) -> object:
     """Strict JSON: NaN, infinity, bad UTF-8 and too deep nesting raise WireError."""
     try:
-        return json.loads(payload, parse_constant=_refuse)  # type: ignore[no-any-return]
+        return json.loads(payload, parse_constant=_refuse)
     except (ValueError, RecursionError) as error:
         raise WireError(f"a message must be JSON in UTF-8, but: {error}") from error
 
@@ -158,21 +158,24 @@ def _mapping(value: object, keys: tuple[str, ...], what: str) -> dict[str, Any]:
 
 
 def _text(data: dict[str, Any], key: str) -> str:
-    if not isinstance(data[key], str):
-        raise WireError(f"{key} must be text, but is {data[key]!r}")
-    return data[key]
+    value = data[key]
+    if not isinstance(value, str):
+        raise WireError(f"{key} must be text, but is {value!r}")
+    return value
 
 
 def _boolean(data: dict[str, Any], key: str) -> bool:
-    if not isinstance(data[key], bool):
-        raise WireError(f"{key} must be true or false, but is {data[key]!r}")
-    return data[key]
+    value = data[key]
+    if not isinstance(value, bool):
+        raise WireError(f"{key} must be true or false, but is {value!r}")
+    return value
 
 
 def _integer(data: dict[str, Any], key: str) -> int:
-    if type(data[key]) is not int:
-        raise WireError(f"{key} must be a whole number, but is {data[key]!r}")
-    return data[key]
+    value = data[key]
+    if not isinstance(value, int) or isinstance(value, bool):
+        raise WireError(f"{key} must be a whole number, but is {value!r}")
+    return value
 
 
 def _number(data: dict[str, Any], key: str) -> float:
@@ -180,12 +183,13 @@ def _number(data: dict[str, Any], key: str) -> float:
 
 
 def _as_number(value: object, key: str) -> float:
-    if type(value) not in {int, float} or not math.isfinite(value):  # type: ignore[arg-type]
+    if not isinstance(value, int | float) or isinstance(value, bool) or not math.isfinite(value):
         raise WireError(f"{key} must be a finite number, but is {value!r}")
-    return float(value)  # type: ignore[arg-type]
+    return float(value)
 
 
 def _list(data: dict[str, Any], key: str) -> list[Any]:
-    if not isinstance(data[key], list):
-        raise WireError(f"{key} must be a list, but is {data[key]!r}")
-    return data[key]
+    value = data[key]
+    if not isinstance(value, list):
+        raise WireError(f"{key} must be a list, but is {value!r}")
+    return value
