@@ -1,0 +1,257 @@
+"""Decoding a video file through PyAV: every good frame, and a plain word where the file breaks.
+
+The only place where what PyAV raises becomes SourceError.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Iterator
+from contextlib import contextmanager
+from fractions import Fraction
+from pathlib import Path
+from typing import Final
+
+import av
+from av.container import InputContainer
+from av.packet import Packet
+from av.stream import Disposition
+from av.video.stream import VideoStream
+
+from railwatch.core.errors import SourceError
+from railwatch.core.types import Size
+from railwatch.perception.container import missing_bytes
+from railwatch.perception.files import MAX_PIXELS, checked_size, existing_file
+from railwatch.perception.picture import YuvPicture, picture_of
+
+FORMATS: Final = (
+    "mov", "avi", "matroska", "mpegts", "mpeg", "flv", "asf", "ogg", "ivf", "h264", "hevc", "mjpeg", "m4v", "mpegvideo",
+)  # fmt: skip
+"""Demuxers that may open a file. Playlists (hls, concat), which lead to other files, are not among them."""
+
+_OPTIONS: Final = {
+    "protocol_whitelist": "file",
+    "format_whitelist": ",".join(FORMATS),
+    "max_pixels": str(MAX_PIXELS),
+}
+
+
+class VideoFile:
+    """An open video file whose first frame is decoded; `threads` decode in parallel.
+
+    `size` is that of the first frame, upright (the file's display matrix, as phones write it, is applied); `fps`,
+    `frame_count` and `duration_s` are what the file says of itself, None when it does not. Raises SourceError for what
+    is not a readable video file.
+    """
+
+    def __init__(self, path: Path | str, threads: int = 1) -> None:
+        self.path = existing_file(path)
+        with _libav_errors(f"{self.path} must be a video file that can be read, but is not"):
+            # "file:" and the whole path, so that no name is taken for a protocol or an option.
+            self._container = av.open(f"file:{self.path.resolve()}", options=dict(_OPTIONS), metadata_errors="replace")
+        try:
+            self._stream = _video_stream(self._container, self.path, threads)
+            self._frames = self._decode()
+            self._first: av.VideoFrame | None = _required(next(self._frames, None), self.path)
+            self.size = self._picture(self._first).size
+        except BaseException:
+            self._container.close()
+            raise
+        stream, rate = self._stream, self._stream.average_rate or self._stream.guessed_rate
+        self.codec = stream.codec_context.name
+        self.time_base = stream.time_base
+        self.fps = float(rate) if rate else None
+        self.frame_count = stream.frames or None
+        self.duration_s = _duration_s(self._container, stream)
+
+    def pictures(self) -> Iterator[tuple[YuvPicture, int | None]]:
+        """Every picture with its presentation time stamp in `time_base`, once; ValueError for a second time.
+
+        Raises SourceError where the file breaks, after the good frames before that: a damaged packet or frame, fewer
+        bytes or packets than the file announces, a picture of another size than the first. A bare or transport stream
+        that was cut exactly between two frames cannot be told from a whole one.
+        """
+        first, self._first = self._first, None
+        if first is None:
+            raise ValueError("the frames of a file are read once: open the file again to read them again")
+        return self._pictures(first)
+
+    def close(self) -> None:
+        """Let go of the file; may be called twice. Pictures that were read stay valid."""
+        self._frames.close()
+        self._container.close()
+
+    def _pictures(self, first: av.VideoFrame) -> Iterator[tuple[YuvPicture, int | None]]:
+        yield self._picture(first), first.pts
+        for index, frame in enumerate(self._frames, start=1):
+            picture = self._picture(frame)
+            if picture.size != self.size:
+                raise SourceError(
+                    f"the pictures of {self.path} must keep one size, but change at frame {index} from "
+                    f"{self.size.width} x {self.size.height} to {picture.size.width} x {picture.size.height}: "
+                    "cut the file there"
+                )
+            yield picture, frame.pts
+
+    def _picture(self, frame: av.VideoFrame) -> YuvPicture:
+        with _libav_errors(f"a frame of {self.path} has a pixel format that cannot be converted"):
+            return picture_of(frame, turn_degrees=round(frame.rotation / 90) * 90)
+
+    def _decode(self) -> Generator[av.VideoFrame, None, None]:
+        """Every good frame; raises SourceError where the file is damaged or ends early."""
+        count, packets, fault = 0, 0, ""
+        demuxed = self._container.demux(self._stream)
+        while not fault and (packet := self._next(demuxed)) is not None:
+            if isinstance(packet, str) or packet.is_corrupt:
+                fault = packet if isinstance(packet, str) else "a packet is damaged or cut off"
+                break
+            packets += packet.size > 0
+            frames, fault = _decoded(packet)
+            for frame in frames:
+                if frame.is_corrupt:
+                    raise self._broken(count, "a frame is damaged")
+                yield frame
+                count += 1
+        if fault:
+            for frame in self._held_back():
+                yield frame
+                count += 1
+            raise self._broken(count, fault)
+        if short := self._shortfall(packets):
+            raise self._broken(count, short)
+
+    @staticmethod
+    def _next(packets: Iterator[Packet[VideoStream]]) -> Packet[VideoStream] | str | None:
+        """The next packet, what is wrong with it, or None at the end."""
+        try:
+            return next(packets, None)
+        except (av.FFmpegError, OSError) as error:
+            return _said(error)
+
+    def _held_back(self) -> Iterator[av.VideoFrame]:
+        """Good frames from before the damage that the decoder still holds."""
+        try:
+            for frame in self._stream.codec_context.decode(None):
+                if frame.is_corrupt:
+                    return
+                yield frame
+        except av.FFmpegError:
+            return
+
+    def _shortfall(self, packets: int) -> str:
+        """What the file announces beyond what was read, or nothing."""
+        try:
+            missing = missing_bytes(self.path)
+        except OSError as error:
+            return f"it cannot be read any more: {error}"
+        if missing:
+            return f"it is cut off: {missing:,} bytes are missing"
+        if len(self._stream.index_entries) > packets:
+            listed = sum(1 for entry in self._stream.index_entries if entry.size > 0 and not entry.is_discard)
+            if listed > packets:
+                return f"its index lists {listed} packets, but only {packets} could be read"
+        return ""
+
+    def _broken(self, count: int, fault: str) -> SourceError:
+        return SourceError(
+            f"the video {self.path} must be whole, but breaks after {count} good frames: {fault}. "
+            "Copy it again, or cut it there"
+        )
+
+
+class ClipClock:
+    """Times of the frames of a clip from their presentation time stamps: 0 at the first, always rising.
+
+    A frame without a stamp, or whose stamp is not after that of the frame before (two recordings joined), comes one
+    frame period after it, and the following stamps count from there.
+
+    >>> clock = ClipClock(Fraction(1, 10), 10.0)
+    >>> [clock.t_s(pts) for pts in (30, 31, 0, 2)]
+    [0.0, 0.1, 0.2, 0.4]
+    """
+
+    def __init__(self, time_base: Fraction | None, fps: float | None) -> None:
+        self._time_base = time_base
+        self._period_s = 1.0 / fps if fps else None
+        self._last_s: float | None = None
+        self._origin: tuple[int, float] | None = None
+
+    def t_s(self, pts: int | None) -> float:
+        """Seconds from the first frame. Raises SourceError when neither stamps nor a frame rate tell them."""
+        t_s = self._by_stamp(pts)
+        if t_s is None:
+            t_s = self._by_rate()
+            self._origin = None if pts is None else (pts, t_s)
+        self._last_s = t_s
+        return t_s
+
+    def pts_s(self, pts: int | None) -> float | None:
+        """The stamp itself in seconds."""
+        return None if pts is None or self._time_base is None else float(pts * self._time_base)
+
+    def _by_stamp(self, pts: int | None) -> float | None:
+        if pts is None or self._time_base is None or self._origin is None or self._last_s is None:
+            return None
+        t_s = self._origin[1] + float((pts - self._origin[0]) * self._time_base)
+        return t_s if t_s > self._last_s else None
+
+    def _by_rate(self) -> float:
+        if self._last_s is None:
+            return 0.0
+        if self._period_s is None:
+            raise SourceError("the frames of the video have no rising time stamps, and the file names no frame rate")
+        return self._last_s + self._period_s
+
+
+def _video_stream(container: InputContainer, path: Path, threads: int) -> VideoStream:
+    """The video of the file, ready to decode; raises SourceError when there is none, or it is too large."""
+    pictures = [s for s in container.streams.video if not s.disposition & Disposition.attached_pic]
+    if not pictures:
+        kinds = ", ".join(sorted({stream.type for stream in container.streams})) or "nothing"
+        raise SourceError(f"{path} must hold a video, but holds only {kinds}")
+    best = container.streams.best("video")
+    stream = best if isinstance(best, VideoStream) and best in pictures else pictures[0]
+    context = stream.codec_context
+    if context is None:
+        raise SourceError(f"the video of {path} must have a codec that can be decoded, but has not")
+    if not (context.width and context.height):  # libav also blanks a size that is beyond max_pixels
+        raise SourceError(
+            f"{path} must give a picture size of at most {MAX_PIXELS:,} pixels, but gives none or a larger"
+        )
+    checked_size(Size(context.width, context.height), str(path))
+    context.thread_count = threads
+    context.thread_type = "AUTO" if threads != 1 else "NONE"
+    context.options = {"max_pixels": str(MAX_PIXELS)}
+    return stream
+
+
+def _decoded(packet: Packet[VideoStream]) -> tuple[list[av.VideoFrame], str]:
+    """The frames of a packet, and what is wrong with it."""
+    try:
+        return packet.decode(), ""
+    except (av.FFmpegError, OSError, ValueError) as error:
+        return [], f"a packet cannot be decoded ({_said(error)})"
+
+
+def _required(frame: av.VideoFrame | None, path: Path) -> av.VideoFrame:
+    if frame is None:
+        raise SourceError(f"{path} must hold a frame that can be decoded, but holds none")
+    return frame
+
+
+def _duration_s(container: InputContainer, stream: VideoStream) -> float | None:
+    if stream.duration is not None and stream.time_base is not None:
+        return float(stream.duration * stream.time_base)
+    return container.duration / av.time_base if container.duration is not None else None
+
+
+@contextmanager
+def _libav_errors(message: str) -> Iterator[None]:
+    """Turn what PyAV raises into SourceError: the message, and what libav says."""
+    try:
+        yield
+    except (av.FFmpegError, OSError, ValueError) as error:
+        raise SourceError(f"{message} ({_said(error)})") from error
+
+
+def _said(error: Exception) -> str:
+    return str(getattr(error, "strerror", None) or error)
