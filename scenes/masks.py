@@ -1,0 +1,76 @@
+"""Silhouettes and masks: how much of an actor is in the frame, and how much of that is hidden. Numpy and Pillow."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image, ImageDraw
+
+from scenes.camera import NEAR_M, Floats, project
+from scenes.cast import Shape
+
+Mask = npt.NDArray[np.bool_]
+FINER = 4
+
+
+def silhouette(shapes: Sequence[Shape], matrix: Floats, size_px: tuple[int, int]) -> Mask:
+    """What the shapes alone would cover, (4 h, 4 w): four times finer than the frame, nothing in front of them.
+
+    Faces that reach behind the camera are left out.
+    """
+    image = Image.new("1", (size_px[0] * FINER, size_px[1] * FINER))
+    draw = ImageDraw.Draw(image)
+    for shape in shapes:
+        pixels, depth = project(matrix, shape.vertices_m)
+        finer = pixels * FINER - 0.5
+        ahead = depth > NEAR_M
+        for face in shape.faces:
+            corners = list(face)
+            if ahead[corners].all():
+                draw.polygon([(x, y) for x, y in finer[corners].tolist()], fill=1)
+    return np.asarray(image)
+
+
+def mask_box(mask: Mask, finer: int = 1) -> Floats | None:
+    """The box (4,) xyxy in pixels around a mask, None when it is empty.
+
+    >>> mask_box(np.eye(3, dtype=bool)).tolist()
+    [0.0, 0.0, 3.0, 3.0]
+    """
+    rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
+    if not len(rows):
+        return None
+    return np.array([columns[0], rows[0], columns[-1] + 1, rows[-1] + 1], float) / finer
+
+
+class Seen(NamedTuple):
+    """What of an actor the frame shows: the box of its visible pixels, and the share of its silhouette in the frame
+    that something hides."""
+
+    visible_xyxy: Floats | None
+    occluded_fraction: float
+    visible_px: int
+
+
+def seen(mask: Mask, outline: Mask) -> Seen:
+    """Compare the visible pixels (h, w) of an actor with its silhouette (4 h, 4 w)."""
+    visible = int(mask.sum())
+    whole = float(outline.sum()) / FINER**2
+    hidden = 1.0 if whole <= 0 else 1.0 - visible / whole
+    return Seen(mask_box(mask), float(np.clip(hidden, 0.0, 1.0)), visible)
+
+
+def box_iou(first: npt.ArrayLike, second: npt.ArrayLike) -> float:
+    """Intersection over union of two boxes (4,) xyxy.
+
+    >>> box_iou([0, 0, 2, 2], [1, 0, 3, 2])
+    0.3333333333333333
+    """
+    one, two = np.asarray(first, float), np.asarray(second, float)
+    corner, opposite = np.maximum(one[:2], two[:2]), np.minimum(one[2:], two[2:])
+    shared = float(np.prod(np.clip(opposite - corner, 0, None)))
+    total = float(np.prod(one[2:] - one[:2]) + np.prod(two[2:] - two[:2])) - shared
+    return shared / total if total > 0 else 0.0
