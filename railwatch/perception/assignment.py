@@ -66,9 +66,14 @@ class _Search:
     def solve(self) -> tuple[IndexArray, IndexArray]:
         """Add every row and return the matched pairs as indices into the whole matrix."""
         for row, edges in enumerate(self._edges):
-            self._price[row] = max(0.0, *(value - self._toll[column] for column, value in edges))
-            if self._price[row] > 0.0:
+            price, best = max((value - self._toll[column], -column) for column, value in edges)
+            if price <= 0.0:
+                continue
+            self._price[row] = price
+            if -best in self._row_of:
                 self._add(row)
+            else:
+                self._row_of[-best], self._column_of[row] = row, -best
         matched = sorted(self._column_of)
         columns = [self._column_of[row] for row in matched]
         return self._rows[np.array(matched, np.intp)], np.array(columns, np.intp)

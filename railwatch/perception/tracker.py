@@ -176,8 +176,9 @@ class Tracker:
             most = MAX_MARGIN * sizes(motion.box[rows])
             margin, least = np.minimum(MARGIN_STD * np.sqrt(motion.variance[rows, :2]), most), self._settings.match_iou
         overlap = grown_iou(motion.corners()[rows], boxes.xyxy, margin)
-        away = to_centre(boxes.xyxy)[None, :, :2] - motion.box[rows, None, :2]
-        distance = (away * away / motion.expected_error()[rows, None]).sum(axis=2)
+        centre, error = to_centre(boxes.xyxy), motion.expected_error()[rows]
+        away_x, away_y = (centre[None, :, axis] - motion.box[rows, axis, None] for axis in (0, 1))
+        distance = away_x * away_x / error[:, :1] + away_y * away_y / error[:, 1:]
         allowed = (overlap >= least) & (overlap > 0.0) & (self._rows.family[rows, None] == boxes.family[None, :])
         return np.where(allowed, np.maximum(overlap * np.exp(-NEARNESS * distance), _LEAST), 0.0)
 
@@ -277,19 +278,23 @@ def grown_iou(first: Float64Array, second: Float64Array, margin: Float64Array) -
     >>> grown_iou(np.array([[0.0, 0.0, 2.0, 2.0]]), np.array([[3.0, 0.0, 5.0, 2.0]]), np.array([[1.0, 0.0]])).tolist()
     [[0.14285714285714285]]
     """
-    by = margin[:, None, :]
-    low_a, high_a = first[:, None, :2] - by, first[:, None, 2:] + by
-    low_b, high_b = second[None, :, :2] - by, second[None, :, 2:] + by
-    common = np.maximum(np.minimum(high_a, high_b) - np.maximum(low_a, low_b), 0.0)
-    side_a, side_b = high_a - low_a, high_b - low_b
-    both = common[..., 0] * common[..., 1]
-    union = side_a[..., 0] * side_a[..., 1] + side_b[..., 0] * side_b[..., 1] - both
+    inner, sides = [], []
+    for low, high in ((0, 2), (1, 3)):
+        by = margin[:, low, None]
+        low_a, high_a = first[:, low, None] - by, first[:, high, None] + by
+        low_b, high_b = second[None, :, low] - by, second[None, :, high] + by
+        inner.append(np.maximum(np.minimum(high_a, high_b) - np.maximum(low_a, low_b), 0.0))
+        sides.append((high_a - low_a, high_b - low_b))
+    both = inner[0] * inner[1]
+    union = sides[0][0] * sides[1][0] + sides[0][1] * sides[1][1] - both
     overlap: Float64Array = np.divide(both, union, out=np.zeros_like(both), where=union > 0.0)
     return overlap
 
 
 def _one_name_each(boxes: _Boxes, class_index: Int64Array) -> _Boxes:
     """Join boxes that are one object under two names: the strongest stays and takes the votes of the others."""
+    if len(class_index) == 0 or (class_index == class_index[0]).all():
+        return boxes
     overlap = grown_iou(boxes.xyxy, boxes.xyxy, np.zeros((len(boxes.confidence), 2)))
     same = (overlap >= SAME_OBJECT_IOU) & (boxes.family[:, None] == boxes.family[None, :])
     pairs = np.argwhere(np.triu(same & (class_index[:, None] != class_index[None, :]), k=1))
