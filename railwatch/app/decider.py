@@ -11,6 +11,7 @@ from railwatch.core.types import Observation
 from railwatch.decision.inputs import Input, Stamped, Tick
 from railwatch.decision.status import status_of
 from railwatch.decision.step import DecisionState, step
+from railwatch.messaging.heartbeat import StatusBody
 
 
 class Decider:
@@ -62,3 +63,8 @@ class Decider:
         for second in range(first, min(last, floor(seen.t_s)) + 1):
             alerts += self.feed(Tick(float(second)), float(second))
         return alerts + self.feed(seen, seen.t_s)
+
+
+def status_body(status: Status) -> StatusBody:
+    """The part of a Status that the publisher is given; it adds identity, numbers and nonces."""
+    return StatusBody(status.sections, status.cameras, status.trains, status.open_incidents, status.config_rev)

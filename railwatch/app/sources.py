@@ -2,16 +2,10 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from pathlib import Path
 
 from railwatch.core.errors import SourceError
-from railwatch.perception.source import FileSource, ImageFolderSource, Source, UsbSource
-
-
-def utc_now() -> str:
-    """The time of day for people, ISO 8601 in UTC with milliseconds."""
-    return datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+from railwatch.perception.source import FileSource, ImageFolderSource, Source, UsbSource, utc_now
 
 
 def open_source(text: str, camera_id: str) -> Source:

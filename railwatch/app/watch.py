@@ -11,10 +11,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Final, Self
 
-from railwatch.app.decider import Decider
+from railwatch.app.decider import Decider, status_body
 from railwatch.app.lines import LineFile
 from railwatch.app.record import Recorder, RecordHeader, site_to_mapping
-from railwatch.app.sources import open_source, utc_now
+from railwatch.app.sources import open_source
 from railwatch.app.watch_output import Progress, WatchReport, alert_line
 from railwatch.app.watch_site import WatchOptions, site_for
 from railwatch.core.alerts import Action, Alert, AlertKind, Epoch, SectionState, Status
@@ -26,11 +26,10 @@ from railwatch.decision.status import status_of
 from railwatch.decision.step import start
 from railwatch.evidence.overlay import draw_overlay
 from railwatch.evidence.video import VideoWriter
-from railwatch.messaging.heartbeat import StatusBody
 from railwatch.messaging.publisher import Publisher
 from railwatch.perception.detector import OnnxDetector, open_detector
 from railwatch.perception.pipeline import CameraPipeline, run_file
-from railwatch.perception.source import Source
+from railwatch.perception.source import Source, utc_now
 from railwatch.perception.tracker import Tracker
 
 WAIT_SUBSCRIBERS_S: Final = 60.0
@@ -125,7 +124,7 @@ class Watch:
             Publisher(
                 site_id=self.site.site_id,
                 epoch=epoch,
-                body=_body(status_of(self._state)),
+                body=status_body(status_of(self._state)),
                 bind=self.site.messaging.bind,
                 request_bind=self.site.messaging.request_bind,
                 lease_s=self.site.messaging.lease_s,
@@ -156,7 +155,7 @@ class Watch:
             seen = self.report.states_seen.setdefault(name, [])
             if not seen or seen[-1] is not state:
                 seen.append(state)
-        self._publisher.set_status(_body(status))
+        self._publisher.set_status(status_body(status))
 
     @contextmanager
     def _closing_on_failure(self) -> Iterator[None]:
@@ -165,10 +164,6 @@ class Watch:
         except BaseException:
             self._stack.close()
             raise
-
-
-def _body(status: Status) -> StatusBody:
-    return StatusBody(status.sections, status.cameras, status.trains, status.open_incidents, status.config_rev)
 
 
 def _run_id(site: SiteSettings, source: str) -> str:
