@@ -90,11 +90,12 @@ def bench(video: Path, model: Path | None, zones: tuple[str, ...], frames: int, 
 def _pass(site: SiteSettings, video: Path, detector: OnnxDetector, floor: Session, number: int, frames: int) -> Tally:
     """One pass over the clip with everything opened anew; opening is not measured."""
     state = start(site, Epoch("bench", number), detector.model_sha256, 0.0)
-    messaging = {"site_id": site.site_id, "bind": site.messaging.bind}
     tally = Tally()
     with (
         open_source(str(video), CAMERA_ID) as source,
-        Publisher(epoch=state.head.epoch, body=status_body(status_of(state)), **messaging) as publisher,
+        Publisher(
+            site_id=site.site_id, epoch=state.head.epoch, body=status_body(status_of(state)), bind=site.messaging.bind
+        ) as publisher,
     ):
         pipeline = CameraPipeline(
             CAMERA_ID, Tracker(site.tracker, detector.class_names, site.groups), site.zones, number
