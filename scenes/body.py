@@ -29,7 +29,7 @@ class Part(NamedTuple):
 
 
 class Body(NamedTuple):
-    """One figure at its height: `heads_m` (J, 3) are the joints at rest, `parents[j]` comes before j, -1 for the root."""
+    """One figure at its height: `heads_m` (J, 3) are the joints at rest, `parents[j]` is before j, -1 for the root."""
 
     height_m: float
     joints: tuple[str, ...]

@@ -86,7 +86,7 @@ def shaken(view: Pinhole, angles_rad: npt.ArrayLike) -> Floats:
 
 
 def shake_rad(camera: Camera, seed: int, t_s: float) -> Floats:
-    """How far the camera has swayed (3,) at a time, about its axes x, y, z: the mast's slow swing and a quick tremble."""
+    """How far the camera has swayed (3,) at a time, about its axes x, y, z: slow swing and quick tremble."""
     rng = np.random.default_rng([seed, 13])
     hertz, phase = rng.uniform((0.5, 1.4), (1.1, 3.2), (3, 2)), rng.uniform(0, 2 * np.pi, (3, 2))
     waves = np.sin(2 * np.pi * hertz * t_s + phase) * [1.0, 0.6] * np.sqrt(2 / 1.36)

@@ -1,6 +1,6 @@
 """Frames and masks to an H.264 clip and its truth.
 
-    python -m scenes.encode demo     again, after a change that needs no rendering
+python -m scenes.encode demo     again, after a change that needs no rendering
 """
 
 from __future__ import annotations

@@ -111,13 +111,17 @@ class Foot(NamedTuple):
 
 
 def _planted(body: Body, walk: Walk, fall: int, side: str, pitch_rad: float, surface_m: float) -> Foot:
-    """A foot on its footfall, rolled about the ball (pitch above 0) or the heel (below 0), which stay where they are."""
+    """A foot on its footfall, rolled about the ball (pitch above 0) or the heel (below 0), which do not move."""
     sign = dict(SIDES)[side]
     arc = float(walk.falls_m[fall])
     facing = walk.way.facing_rad(arc)
     turn = upright(facing)
     rest = turn @ [sign * 0.075 * body.height_m / 1.75, 0.0, ankle_height_m(body)]
-    pivot = turn @ [sign * 0.075 * body.height_m / 1.75, (-0.155 if pitch_rad > 0 else 0.05) * body.height_m / 1.75, 0.0]
+    pivot = turn @ [
+        sign * 0.075 * body.height_m / 1.75,
+        (-0.155 if pitch_rad > 0 else 0.05) * body.height_m / 1.75,
+        0.0,
+    ]
     rolled = turn @ about("x", pitch_rad)
     ankle = pivot + rolled @ turn.T @ (rest - pivot)
     return Foot(np.array([*walk.way.at(arc), surface_m]) + ankle, rolled)
@@ -128,7 +132,7 @@ def feet_at(body: Body, walk: Walk, t_s: float, surface_m: float = 0.0) -> dict[
     phase = float(np.clip(t_s / walk.step_s, 0, len(walk.marks_m) - 1 - 1e-9))
     swing = int(phase)
     u = phase - swing
-    lifted, standing = (("L", "R") if (swing + walk.first) % 2 == 0 else ("R", "L"))
+    lifted, standing = ("L", "R") if (swing + walk.first) % 2 == 0 else ("R", "L")
     still = walk.falls_m
     leaves = swing < len(still) - 3 and still[swing + 2] > still[swing]
     rest_roll = HEEL_STRIKE_RAD * max(0.0, 1 - u / 0.18) if swing > 0 else 0.0
@@ -169,7 +173,7 @@ def pose_at(body: Body, walk: Walk, t_s: float, surface_m: float = 0.0) -> Pose:
     middle = np.array([*walk.way.at(arc + LEAD_M * stride), surface_m])
     ankles = {side: foot.ankle_m for side, foot in feet.items()}
     height = min(root_height_m(body, middle, turn, ankles), (0.992 - 0.027 * stride) * float(body.head_m("root")[2]))
-    root = middle + [0, 0, height]
+    root = middle + np.array([0, 0, height])
     legs = legs_to(body, root, turn, ankles)
     forward = {side: float(-(turn.T @ (ankle - root))[1]) / reach_of(body) for side, ankle in ankles.items()}
     swing = {side: -0.75 * forward[side] - 0.04 for side in ankles}

@@ -56,7 +56,12 @@ def zones(scene: Scenario) -> list[GroundZone]:
         found.append(GroundZone("approach_right", "approach", None, strip_m(scene, right, right + margin)))
         return found
     near, far = max(scene.zones.from_m, platform.from_m), min(scene.zones.to_m, platform.to_m)
-    edge = [[platform.edge_m, near], [platform.edge_m, far], [platform.edge_m + 0.9, far], [platform.edge_m + 0.9, near]]
+    edge = [
+        [platform.edge_m, near],
+        [platform.edge_m, far],
+        [platform.edge_m + 0.9, far],
+        [platform.edge_m + 0.9, near],
+    ]
     found.append(GroundZone("platform_edge", "platform_edge", None, np.array(edge)))
     return found
 
@@ -70,7 +75,7 @@ def zone_polygon_px(scene: Scenario, view: Pinhole, zone: GroundZone) -> Floats:
 
 
 def train_front_m(train: Train, t_s: float) -> float:
-    """y of the front of a train at a time."""
+    """Where the front of a train is at a time: its y."""
     return train.front_m + (-1 if train.heading == "towards" else 1) * train.speed_mps * t_s
 
 

@@ -23,9 +23,10 @@ def light_up(scene: Scenario) -> None:
     world.use_nodes = True
     tree = world.node_tree
     background = tree.nodes["Background"]
+    night = scene.light.kind == "night"
     if scene.light.kind == "overcast":
         background.inputs["Color"].default_value = (0.62, 0.68, 0.75, 1)
-        background.inputs["Strength"].default_value = 0.95 * scene.light.strength
+        strength = 0.95 * scene.light.strength
     else:
         sky = tree.nodes.new("ShaderNodeTexSky")
         sky.sky_type = "NISHITA"
@@ -34,8 +35,8 @@ def light_up(scene: Scenario) -> None:
         sky.sun_rotation = np.radians(scene.light.sun_azimuth_deg + 180)
         sky.dust_density, sky.air_density = 2.5, 1.2
         tree.links.new(sky.outputs[0], background.inputs["Color"])
-        night = scene.light.kind == "night"
-        background.inputs["Strength"].default_value = 0.0008 if night else 0.10 * scene.light.strength
+        strength = 0.0008 if night else 0.10 * scene.light.strength
+    _seen_brighter(tree, background, strength, 1.0 if night else 1.9)
     if scene.light.kind == "sun":
         warm = np.interp(scene.light.sun_elevation_deg, [5, 35], [0.55, 0.9])
         sun = lamp("SUN", (0, 0, 50), 4.6 * scene.light.strength, (1.0, warm, warm * 0.87))
@@ -45,6 +46,17 @@ def light_up(scene: Scenario) -> None:
         _street_lamps(scene)
     if scene.weather.fog_visibility_m:
         _fog(scene.weather.fog_visibility_m, NIGHT_FOG if scene.light.kind == "night" else FOG)
+
+
+def _seen_brighter(tree: Any, background: Any, strength: float, factor: float) -> None:  # noqa: ANN401
+    """A sky that the camera sees brighter than it shines: exposed for the ground, cameras lose the sky to white."""
+    ray = tree.nodes.new("ShaderNodeLightPath")
+    add = tree.nodes.new("ShaderNodeMath")
+    add.operation = "MULTIPLY_ADD"
+    add.inputs[1].default_value = strength * (factor - 1)
+    add.inputs[2].default_value = strength
+    tree.links.new(ray.outputs["Is Camera Ray"], add.inputs[0])
+    tree.links.new(add.outputs[0], background.inputs["Strength"])
 
 
 def lamp(kind: str, place: tuple[float, float, float], power: float, colour: tuple[float, ...]) -> Any:  # noqa: ANN401

@@ -10,7 +10,7 @@ import numpy as np
 
 from scenes import scenario as script
 from scenes.body import Body, Floats, Pose, body_of
-from scenes.gait import pose_at, planned, root_height_m, way_through
+from scenes.gait import planned, pose_at, root_height_m, way_through
 from scenes.layout import surface_m
 from scenes.poses import (
     ankle_height_m,
@@ -100,9 +100,7 @@ def _look(person: script.Person, rng: np.random.Generator) -> Look:
     return Look(figure, height, parts)
 
 
-def _acts(
-    person: script.Person, body: Body, surface: float, look: Look, rng: np.random.Generator
-) -> list[_Act]:
+def _acts(person: script.Person, body: Body, surface: float, look: Look, rng: np.random.Generator) -> list[_Act]:
     """The person's actions with their starts; one who has nothing more to do stands, or lies, on."""
     acts: list[_Act] = []
     place, facing, t_s = np.array(person.at_m, float), float(np.radians(person.facing_deg)), 0.0
@@ -139,7 +137,7 @@ def standing_pose(body: Body, place_m: Floats, facing_rad: float, surface: float
     foot = np.array([*place_m, surface])
     ankles = {s: foot + turn @ [sign * width, 0.0, ankle_height_m(body)] for s, sign in (("L", 1.0), ("R", -1.0))}
     middle = foot + turn @ [0.012 * np.sin(sway_rad), 0.006 * np.sin(1.7 * sway_rad), 0.0]
-    root = middle + [0, 0, root_height_m(body, middle, turn, ankles)]
+    root = middle + np.array([0, 0, root_height_m(body, middle, turn, ankles)])
     angle = 0.03 * np.sin(sway_rad)
     arms = hanging_arms({"L": angle - 0.04, "R": -angle - 0.04}, {"L": 0.22, "R": 0.22})
     legs = legs_to(body, root, turn, ankles)
@@ -177,9 +175,7 @@ def _falling(
     return _Act(start_s, "falling", at)
 
 
-def _lying(
-    start_s: float, body: Body, place: Floats, facing: float, surface: float, touching: tuple[str, ...]
-) -> _Act:
+def _lying(start_s: float, body: Body, place: Floats, facing: float, surface: float, touching: tuple[str, ...]) -> _Act:
     pose = grounded(body, lying(body, place, facing), surface, touching)
     return _Act(start_s, "lying", lambda _t: pose)
 

@@ -1,10 +1,10 @@
-"""What the camera adds to a rendered frame: sway, rain before the lens, sensor noise. Numpy and Pillow."""
+"""What the camera adds to a rendered frame: sway, rain before the lens, sensor noise. Numpy and OpenCV."""
 
 from __future__ import annotations
 
+import cv2
 import numpy as np
 import numpy.typing as npt
-from PIL import Image, ImageDraw, ImageFilter
 
 from scenes.camera import Floats, pinhole, shake_rad, shaken
 from scenes.region import Region
@@ -40,28 +40,26 @@ def swayed(picture: Bytes, scene: Scenario, t_s: float, *, smooth: bool = True) 
         return picture
     view = pinhole(scene.camera)
     homography = shaken(view, shake_rad(scene.camera, scene.seed, t_s))
-    border = 32
-    padded = np.pad(picture, [(border, border), (border, border)] + [(0, 0)] * (picture.ndim - 2), mode="edge")
-    shift = np.array([[1, 0, border], [0, 1, border], [0, 0, 1.0]])
-    back = shift @ np.linalg.inv(homography)
-    kind = Image.Resampling.BICUBIC if smooth else Image.Resampling.NEAREST
-    numbers = (back / back[2, 2]).ravel()[:8].tolist()
+    # Our pixel centres lie at halves, OpenCV's at whole numbers.
+    half = np.array([[1, 0, 0.5], [0, 1, 0.5], [0, 0, 1.0]])
     size = (picture.shape[1], picture.shape[0])
-    return np.asarray(Image.fromarray(padded).transform(size, Image.Transform.PERSPECTIVE, numbers, kind))
+    kind = cv2.INTER_CUBIC if smooth else cv2.INTER_NEAREST
+    centred = np.linalg.inv(half) @ homography @ half
+    return cv2.warpPerspective(picture, centred, size, flags=kind, borderMode=cv2.BORDER_REPLICATE)
 
 
 def rained_on(picture: Bytes, rng: np.random.Generator) -> Bytes:
     """Streaks of falling drops, near ones long and faint, and the contrast they take."""
     height, width = picture.shape[:2]
-    streaks = Image.new("L", (width, height))
-    draw = ImageDraw.Draw(streaks)
+    streaks = np.zeros((height, width), np.uint8)
     for _ in range(width * height // 700):
         nearness = float(rng.beta(1, 3))
         length = 3 + 22 * nearness
         x, y = float(rng.uniform(-10, width)), float(rng.uniform(-20, height))
         light = int(rng.uniform(35, 80) * (1 - 0.5 * nearness))
-        draw.line([(x, y), (x + 0.12 * length, y + length)], fill=light, width=2 if nearness > 0.6 else 1)
-    veil = np.asarray(streaks.filter(ImageFilter.GaussianBlur(0.7)), float)[..., None] / 255
+        end = (round(x + 0.12 * length), round(y + length))
+        cv2.line(streaks, (round(x), round(y)), end, light, 2 if nearness > 0.6 else 1, cv2.LINE_AA)
+    veil = cv2.GaussianBlur(streaks, (0, 0), 0.7).astype(float)[..., None] / 255
     flat = picture * 0.88 + 0.12 * picture.mean(axis=(0, 1))
     return np.round(np.clip(flat + veil * (215 - flat), 0, 255)).astype(np.uint8)
 
@@ -73,5 +71,7 @@ def finished(picture: Bytes, scene: Scenario, index: int) -> Bytes:
     if scene.weather.rain:
         result = rained_on(result, rng)
     height, width = result.shape[:2]
-    noise = rng.normal(0, scene.camera.noise, (height, width, 1)) + rng.normal(0, scene.camera.noise / 2, (height, width, 3))
+    noise = rng.normal(0, scene.camera.noise, (height, width, 1)) + rng.normal(
+        0, scene.camera.noise / 2, (height, width, 3)
+    )
     return np.round(np.clip(result + noise, 0, 255)).astype(np.uint8)

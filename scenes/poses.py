@@ -148,7 +148,7 @@ def blended(first: Directions, second: Directions, share: float) -> dict[str, Fl
 def grounded(body: Body, pose: Pose, surface_m: float, parts: tuple[str, ...]) -> Pose:
     """The pose moved up or down until the lowest vertex of `parts` touches the surface."""
     lowest = min(float(skinned(body, pose, part)[:, 2].min()) for part in parts)
-    return pose._replace(root_m=pose.root_m + [0, 0, surface_m - lowest])
+    return pose._replace(root_m=pose.root_m + np.array([0, 0, surface_m - lowest]))
 
 
 def falling(body: Body, feet_m: Floats, facing_rad: float, standing: Directions, share: float) -> Pose:

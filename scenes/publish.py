@@ -1,6 +1,6 @@
 """Copy finished clips with their truth into scenes/clips, where they are kept under version control.
 
-    python -m scenes.publish demo night      these; without names all that are finished
+python -m scenes.publish demo night      these; without names all that are finished
 """
 
 from __future__ import annotations

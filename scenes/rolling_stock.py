@@ -64,7 +64,12 @@ def _flanks(b: Builder, paint: str) -> None:
         wall = side * (HALF_WIDTH_M + 0.006)
 
         def plate(
-            y: tuple[float, float], z: tuple[float, float], paint: str, thick: float = 0.006, s: int = side, w: float = wall
+            y: tuple[float, float],
+            z: tuple[float, float],
+            paint: str,
+            thick: float = 0.006,
+            s: int = side,
+            w: float = wall,
         ) -> None:
             b.box((w, w + s * thick), y, z, paint)
 
@@ -124,11 +129,11 @@ def train_mesh(livery: str, coaches: int, gauge_m: float = 1.676, *, lit: bool =
     for number in range(coaches):
         _coach(b, LOCO_M + GAP_M + number * (COACH_M + GAP_M), "coach", gauge_m)
     built = b.mesh()
-    return built._replace(vertices_m=built.vertices_m + [0, 0, RAIL_TOP_M])
+    return built._replace(vertices_m=built.vertices_m + np.array([0, 0, RAIL_TOP_M]))
 
 
 def placed(vertices_m: Floats, centre_m: float, front_m: float, *, away: bool) -> Floats:
     """Vertices of a train in the world: front buffers at y = `front_m`, turned round when it runs away."""
     turned = vertices_m * ([-1, -1, 1] if away else [1, 1, 1])
     offset = BUFFER_M if not away else -BUFFER_M
-    return turned + [centre_m, front_m + offset, 0]
+    return turned + np.array([centre_m, front_m + offset, 0])

@@ -6,6 +6,7 @@ z = 0 is the top of the ballast, the plane of the ground homography.
 
 from __future__ import annotations
 
+from itertools import pairwise
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -144,7 +145,7 @@ class Person(Strict):
     @model_validator(mode="after")
     def _stays_down(self) -> Person:
         kinds = [action.do for action in self.actions]
-        for now, then in zip(kinds, kinds[1:], strict=False):
+        for now, then in pairwise(kinds):
             if now in ("fall", "lie") and then != "lie":
                 raise ValueError(f"actions: after {now!r} only 'lie' may follow, but {then!r} does")
         return self
@@ -226,7 +227,7 @@ class Scenario(Strict):
 class _UniqueKeys(yaml.SafeLoader):
     """Refuses a key given twice, of which YAML would keep the last without a word."""
 
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:  # noqa: FBT001, FBT002
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
         """A mapping whose keys are all different."""
         keys = [self.construct_object(key, deep=deep) for key, _ in node.value]
         twice = {key for key in keys if keys.count(key) > 1}
@@ -247,7 +248,7 @@ def parse(text: str) -> Scenario:
         return Scenario.model_validate(data)
     except ValidationError as error:
         lines = [
-            f"{'.'.join(str(part) for part in fault['loc']) or 'scenario'}: {fault['msg']}, given {fault['input']!r:.80}"
+            f"{'.'.join(map(str, fault['loc'])) or 'scenario'}: {fault['msg']}, given {fault['input']!r:.80}"
             for fault in error.errors(include_url=False)
         ]
         raise ScenarioError("\n".join(lines)) from error

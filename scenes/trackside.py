@@ -42,7 +42,12 @@ def sleepers(scene: Scenario) -> Mesh:
     for track in scene.tracks:
         half = track.gauge_mm / 2000
         for y in np.arange(-5, 260, SLEEPER_SPACING_M):
-            b.box((track.centre_m - half - 0.54, track.centre_m + half + 0.54), (y - 0.125, y + 0.125), (-0.18, 0), "sleeper")
+            b.box(
+                (track.centre_m - half - 0.54, track.centre_m + half + 0.54),
+                (y - 0.125, y + 0.125),
+                (-0.18, 0),
+                "sleeper",
+            )
     return b.mesh()
 
 

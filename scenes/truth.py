@@ -47,7 +47,12 @@ def truth_of(scene: Scenario, actors: Sequence[Actor], seen_at: SeenAt) -> Json:
             "homography_px_to_ground": _rounded(np.linalg.inv(ground) * ground[2, 2], 12),
         },
         "rail_tracks": [
-            {"rail_track_id": t.id, "centre_m": t.centre_m, "gauge_mm": t.gauge_mm, "polygon_m": _rounded(track_strip_m(scene, t), 3)}
+            {
+                "rail_track_id": t.id,
+                "centre_m": t.centre_m,
+                "gauge_mm": t.gauge_mm,
+                "polygon_m": _rounded(track_strip_m(scene, t), 3),
+            }
             for t in scene.tracks
         ],
         "zones": zones_of(scene),
@@ -82,7 +87,12 @@ def _actor(actor: Actor) -> Json:
         return row | {"figure": thing.look.figure, "height_m": round(thing.look.height_m, 3), "wears": thing.look.parts}
     if isinstance(thing, RunningTrain):
         train = thing.train
-        return row | {"rail_track_id": train.track, "heading": train.heading, "livery": train.livery, "coaches": train.coaches}
+        return row | {
+            "rail_track_id": train.track,
+            "heading": train.heading,
+            "livery": train.livery,
+            "coaches": train.coaches,
+        }
     return row | {"colour": thing.animal.colour}
 
 
@@ -96,7 +106,7 @@ def ground_m(actor: Actor, t_s: float) -> Floats:
 
 
 def entries(scene: Scenario, actors: Sequence[Actor]) -> list[Json]:
-    """Every stay of a person or an animal on a track: when it begins and ends, to 0.02 s; an end of None: it goes on."""
+    """Every stay of a person or an animal on a track: its begin and end to 0.02 s; an end of None: it goes on."""
     times = np.arange(0, scene.duration_s, 0.02)
     found = []
     for actor in actors:

@@ -12,11 +12,13 @@ from scenes.trackside import ballast_edges_m
 
 ICOSAHEDRON = np.array([
     (0, 0, 1), (0.89, 0, 0.45), (0.28, 0.85, 0.45), (-0.72, 0.53, 0.45), (-0.72, -0.53, 0.45), (0.28, -0.85, 0.45),
-    (0.72, 0.53, -0.45), (-0.28, 0.85, -0.45), (-0.89, 0, -0.45), (-0.28, -0.85, -0.45), (0.72, -0.53, -0.45), (0, 0, -1),
+    (0.72, 0.53, -0.45), (-0.28, 0.85, -0.45), (-0.89, 0, -0.45), (-0.28, -0.85, -0.45),
+    (0.72, -0.53, -0.45), (0, 0, -1),
 ])  # fmt: skip
 ICOSAHEDRON_FACES = np.array([
     (0, 1, 2), (0, 2, 3), (0, 3, 4), (0, 4, 5), (0, 5, 1), (1, 6, 2), (2, 7, 3), (3, 8, 4), (4, 9, 5), (5, 10, 1),
-    (1, 10, 6), (2, 6, 7), (3, 7, 8), (4, 8, 9), (5, 9, 10), (6, 11, 7), (7, 11, 8), (8, 11, 9), (9, 11, 10), (10, 11, 6),
+    (1, 10, 6), (2, 6, 7), (3, 7, 8), (4, 8, 9), (5, 9, 10), (6, 11, 7), (7, 11, 8), (8, 11, 9), (9, 11, 10),
+    (10, 11, 6),
 ])  # fmt: skip
 
 
@@ -96,9 +98,13 @@ def tree(kind: int) -> Mesh:
     across = np.cross(along, out)
     across /= np.maximum(np.linalg.norm(across, axis=1, keepdims=True), 1e-6)
     size = rng.uniform(0.11, 0.24, (count, 1))
-    leaves = np.stack([place - along * size, place + across * size * 0.6, place + along * size, place - across * size * 0.6], 1)
+    leaves = np.stack(
+        [place - along * size, place + across * size * 0.6, place + along * size, place - across * size * 0.6], 1
+    )
     angle = np.arange(8) * np.pi / 4
-    rings = [np.stack([np.cos(angle) * r, np.sin(angle) * r, np.full(8, z)], 1) for z, r in ((0, 0.22), (height * 0.7, 0.1))]
+    rings = [
+        np.stack([np.cos(angle) * r, np.sin(angle) * r, np.full(8, z)], 1) for z, r in ((0, 0.22), (height * 0.7, 0.1))
+    ]
     trunk = [(i, (i + 1) % 8, 8 + (i + 1) % 8, 8 + i) for i in range(8)]
     faces = np.concatenate([np.arange(4 * count).reshape(-1, 4), np.array(trunk) + 4 * count])
     vertices = np.concatenate([leaves.reshape(-1, 3), *rings])

@@ -8,14 +8,14 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
+import cv2
 import numpy as np
 import numpy.typing as npt
-from PIL import Image
 
 from scenes.body import ASSET
+from scenes.camera import frame_matrix
 from scenes.cast import Actor
 from scenes.masks import Seen, seen, silhouette
-from scenes.camera import frame_matrix
 from scenes.picture import swayed
 from scenes.scenario import Scenario, ScenarioError
 
@@ -74,7 +74,9 @@ def workplace_of(scene: Scenario, build: Path = BUILD) -> Workplace:
             raise ScenarioError(f"{folder} holds frames of an unknown scenario: remove the folder")
         mark.write_text(digest, encoding="ascii")
     elif mark.read_text(encoding="ascii") != digest:
-        raise ScenarioError(f"{folder} holds frames of another version of {scene.name}: remove the folder, or use --fresh")
+        raise ScenarioError(
+            f"{folder} holds frames of another version of {scene.name}: remove the folder, or use --fresh"
+        )
     return Workplace(folder)
 
 
@@ -92,14 +94,19 @@ def scenario_paths(names: list[str]) -> Iterator[Path]:
 def write_picture(path: Path, picture: Bytes) -> None:
     """Write a PNG so that a broken-off run leaves no half of it."""
     draft = path.with_suffix(f".{os.getpid()}.tmp")
-    Image.fromarray(picture).save(draft, "PNG", compress_level=4)
+    done, data = cv2.imencode(".png", picture if picture.ndim == 2 else picture[..., ::-1])
+    if not done:
+        raise OSError(f"{path}: could not be written as PNG")
+    draft.write_bytes(data.tobytes())
     draft.replace(path)
 
 
 def read_picture(path: Path) -> Bytes:
-    """The pixels of a PNG, (h, w) or (h, w, 3)."""
-    with Image.open(path) as image:
-        return np.asarray(image)
+    """The pixels of a PNG, (h, w) or (h, w, 3) in RGB."""
+    picture = cv2.imdecode(np.frombuffer(path.read_bytes(), np.uint8), cv2.IMREAD_UNCHANGED)
+    if picture is None:
+        raise ScenarioError(f"{path} must be a PNG: remove it and render again")
+    return picture if picture.ndim == 2 else np.ascontiguousarray(picture[..., 2::-1])
 
 
 def seen_in_masks(place: Workplace, scene: Scenario, index: int, actor: Actor) -> Seen:
