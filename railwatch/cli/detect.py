@@ -25,15 +25,16 @@ def detect(
 ) -> None:
     """Find objects in still pictures.
 
-    A folder is read in the order of the file names. A picture in it that cannot be read is told of at once, the
-    others are still looked at, and the command ends with exit code 3.
+    A folder is read in the order of its names, 2.jpg before 10.jpg. A picture in it that cannot be read is told of at
+    once, the others are still looked at, and the command ends with exit code 3.
     """
     from rich.console import Console
 
     from railwatch.perception.detector import open_detector
     from railwatch.perception.manifest import default_model
+    from railwatch.perception.picture_file import pictures_in
 
-    pictures = _pictures(image)
+    pictures = pictures_in(image) if image.is_dir() else [image]
     detector = open_detector(model or default_model(), confidence=confidence)
     report = Console(stderr=as_json, highlight=False, soft_wrap=True)
     report.print(f"model {detector.description.file} sha256 {detector.model_sha256}", markup=False)
@@ -42,7 +43,7 @@ def detect(
         try:
             found = _found(path, detector)
         except SourceError as error:
-            if len(pictures) == 1:
+            if not image.is_dir():
                 raise
             sys.stderr.write(f"railwatch: {' '.join(str(error).split())}\n")
             failed.append(str(path))
@@ -55,20 +56,8 @@ def detect(
         raise SourceError(f"{len(failed)} of {len(pictures)} pictures could not be read: {', '.join(failed[:10])}")
 
 
-def _pictures(path: Path) -> list[Path]:
-    """The picture itself, or the pictures of a folder by name."""
-    from railwatch.perception.source import PICTURE_SUFFIXES
-
-    if not path.is_dir():
-        return [path]
-    pictures = sorted(item for item in path.iterdir() if item.suffix.lower() in PICTURE_SUFFIXES and item.is_file())
-    if not pictures:
-        raise SourceError(f"folder {path} must hold pictures ({', '.join(sorted(PICTURE_SUFFIXES))}), but holds none")
-    return pictures
-
-
 def _found(path: Path, detector: Detector) -> list[dict[str, Any]]:
-    from railwatch.perception.source import read_picture
+    from railwatch.perception.picture_file import read_picture
 
     (boxes,) = detector.detect([read_picture(path).sample(None, detector.form)])
     return [

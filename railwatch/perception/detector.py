@@ -80,6 +80,12 @@ class OnnxDetector:
         outputs = (output for batch in _batches(samples, self._batch_limit) for output in self._run(batch))
         return [_in_frame(self._decode(output), sample) for output, sample in zip(outputs, samples, strict=True)]
 
+    def network_input(self, sample: Sample) -> npt.NDArray[np.floating]:
+        """The input of the network for one sample, (1, 3, H, W), as `detect` makes it: to measure the bare model."""
+        tensor = _input_buffer(self._description, 1)
+        _fill(tensor[0], sample.tensor, self._planes, self._facts.scale)
+        return tensor
+
     def _run(self, samples: Sequence[Sample]) -> npt.NDArray[np.floating]:
         """Raw output of the samples, (samples, rows, columns)."""
         count = len(samples)
@@ -147,7 +153,7 @@ def _fill(target: npt.NDArray[np.floating], tensor: UInt8Array, planes: list[UIn
     """Write (H, W, 3) uint8 as (3, H, W) floats.
 
     Splitting into byte planes first lets every further step run along memory: three times as fast as a transposing
-    copy and four as cv2.dnn.blobFromImages (benchmarks/sample_to_tensor.py).
+    copy and four as cv2.dnn.blobFromImages (benchmarks/detector_overhead.py).
     """
     cv2.split(tensor, planes)
     for plane, source in zip(target, planes, strict=True):
