@@ -7,8 +7,7 @@ from collections.abc import Sequence
 from functools import lru_cache
 from typing import Final, NamedTuple
 
-from shapely import Point as ShapelyPoint
-from shapely import Polygon, box
+from shapely import Polygon, box, intersects_xy, prepare
 from shapely.validation import explain_validity
 
 FOOTPRINT_FRACTION: Final = 0.1
@@ -61,7 +60,9 @@ def footprint(xyxy: tuple[float, float, float, float]) -> tuple[float, float, fl
 
 @lru_cache(maxsize=1024)
 def _polygon(points: tuple[Point, ...]) -> Polygon:
-    return Polygon(points)
+    polygon = Polygon(points)
+    prepare(polygon)  # the same zone is asked in every frame
+    return polygon
 
 
 def contains(polygon: tuple[Point, ...], point: Point) -> bool:
@@ -70,7 +71,7 @@ def contains(polygon: tuple[Point, ...], point: Point) -> bool:
     >>> contains((Point(0, 0), Point(1, 0), Point(1, 1), Point(0, 1)), Point(1.0, 0.5))
     True
     """
-    return bool(_polygon(polygon).covers(ShapelyPoint(point.x, point.y)))
+    return bool(intersects_xy(_polygon(polygon), point.x, point.y))
 
 
 def overlap_fraction(polygon: tuple[Point, ...], rectangle: tuple[float, float, float, float]) -> float:

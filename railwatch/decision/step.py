@@ -28,6 +28,7 @@ from railwatch.decision.presence import CameraMemory, blinded, observe
 from railwatch.decision.telling import (
     IncidentKey,
     Letterhead,
+    Told,
     Transition,
     account_of_camera,
     account_of_sight,
@@ -70,16 +71,16 @@ def step(state: DecisionState, stamped: Stamped) -> tuple[DecisionState, tuple[A
     incidents, seq = dict(state.incidents), state.seq
     alerts = []
     for change in _transitions(state, sights):
-        after = change.after
-        if change.action is not None:
+        after, told = change.after, change.told
+        if told is not None:
             seq += 1
-            if after is not None and change.before is None:
+            if change.before is None:
                 number = f"{state.head.epoch}-i{seq}"
-                after = replace(after, incident_id=number, section_id=change.key[1], opened_at=stamped.received_at)
-            subject = after or change.before
-            if subject is None:
-                raise AssertionError("an action is told of an incident that is or was open")
-            alerts.append(alert_of(state.head, seq, change.action, subject, change.account, stamped.received_at))
+                after = replace(
+                    told.incident, incident_id=number, section_id=change.key[1], opened_at=stamped.received_at
+                )
+                told = replace(told, incident=after)
+            alerts.append(alert_of(state.head, seq, told, stamped.received_at))
         incidents.pop(change.key, None)
         if after is not None:
             incidents[change.key] = after
@@ -126,14 +127,28 @@ def _transitions(state: DecisionState, sights: Mapping[str, SectionSight]) -> It
         key: IncidentKey = (AlertKind.INTRUSION, section_id, "")
         before = state.incidents.get(key)
         after, action = next_intrusion(before, sight, state.now_s, rules.update_interval_s)
-        account = account_of_sight(sight, action, _captured_at(state, section_id, sight))
-        yield Transition(key, before, after, action, account)
+        told = None
+        if action is not None:
+            account = account_of_sight(sight, action, _captured_at(state, section_id, sight))
+            told = Told(action, _subject(before, after), account)
+        yield Transition(key, before, after, told)
         for camera_id in cameras_of(state.site, section_id):
             key = (AlertKind.BLINDNESS, section_id, camera_id)
             before = state.incidents.get(key)
             memory = state.cameras[camera_id]
             after, action = next_blindness(before, memory, rules.on_delay_window)
-            yield Transition(key, before, after, action, account_of_camera(camera_id, memory, action))
+            told = None
+            if action is not None:
+                told = Told(action, _subject(before, after), account_of_camera(camera_id, memory, action))
+            yield Transition(key, before, after, told)
+
+
+def _subject(before: Incident | None, after: Incident | None) -> Incident:
+    """The incident that is told of: as it is now, or as it was when it closes."""
+    subject = after or before
+    if subject is None:
+        raise AssertionError("an action is told of an incident that is or was open")
+    return subject
 
 
 def _captured_at(state: DecisionState, section_id: str, sight: SectionSight) -> str | None:

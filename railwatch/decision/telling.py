@@ -26,14 +26,22 @@ class Account:
 
 
 @dataclass(frozen=True, slots=True)
+class Told:
+    """What is told of an incident: the action, the incident as it is now (or was, when it closed), the account."""
+
+    action: Action
+    incident: Incident
+    account: Account
+
+
+@dataclass(frozen=True, slots=True)
 class Transition:
-    """An incident before and after an input (None: not open), what is to be told of it (None: nothing), and how."""
+    """An incident before and after an input (None: not open), and what is to be told of it (None: nothing)."""
 
     key: IncidentKey
     before: Incident | None
     after: Incident | None
-    action: Action | None
-    account: Account
+    told: Told | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +54,7 @@ class Letterhead:
     model_sha256: str
 
 
-def account_of_sight(sight: SectionSight, action: Action | None, captured_at: str | None) -> Account:
+def account_of_sight(sight: SectionSight, action: Action, captured_at: str | None) -> Account:
     """The account of an intrusion: the most dangerous place, all objects with the surest first, one sentence."""
     worst = _worst(sight)
     return Account(
@@ -60,21 +68,22 @@ def account_of_sight(sight: SectionSight, action: Action | None, captured_at: st
     )
 
 
-def account_of_camera(camera_id: str, memory: CameraMemory, action: Action | None) -> Account:
+def account_of_camera(camera_id: str, memory: CameraMemory, action: Action) -> Account:
     """The account of a blind or degraded camera."""
     why = f"camera {camera_id} sees again" if action is Action.CLOSED else f"camera {camera_id}: {memory.reason}"
     return Account(why, camera_id, None, (), memory.captured_at)
 
 
-def alert_of(head: Letterhead, seq: int, action: Action, subject: Incident, account: Account, now_at: str) -> Alert:
-    """The alert numbered `seq` about `subject`; `now_at` is the hub's UTC time of the decision."""
+def alert_of(head: Letterhead, seq: int, told: Told, now_at: str) -> Alert:
+    """The alert numbered `seq`; `now_at` is the hub's UTC time of the decision."""
+    subject, account = told.incident, told.account
     return Alert(
         site_id=head.site_id,
         epoch=head.epoch,
         seq=seq,
         alert_id=f"{head.epoch}-a{seq}",
         kind=subject.kind,
-        action=action,
+        action=told.action,
         severity=subject.severity,
         incident_id=subject.incident_id,
         section_id=subject.section_id,

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import pytest
 
-from railwatch.core.alerts import Action, AlertKind, CameraState, SectionState, Severity
+from railwatch.core.alerts import Action, AlertKind, AlertObject, CameraState, SectionState, Severity
 from railwatch.core.settings import CameraSettings
 from railwatch.core.types import TrackState, ZoneKind
 from railwatch.decision.inputs import Stamped, Tick
 from railwatch.decision.step import start, step
-from tests.scenario import IN_APPROACH, ON_TRACK, OUTSIDE, Hub, actions, band, observation, site, track
+from tests.scenario import EPOCH, IN_APPROACH, ON_TRACK, OUTSIDE, Hub, actions, band, observation, site, track
 
 CLEAR, OCCUPIED, UNKNOWN = SectionState.CLEAR, SectionState.OCCUPIED, SectionState.UNKNOWN
 TWO = (CameraSettings("a", "a.mp4"), CameraSettings("b", "b.mp4"))
@@ -36,6 +36,9 @@ def test_person_on_track_is_one_incident_with_on_delay_and_off_delay():
     assert opened.published_at == "received 1.200"
     assert (opened.camera_id, opened.zone_id, opened.section_id) == ("cam", "track-cam", "main")
     assert opened.why == "1 person on the track"
+    assert (opened.site_id, opened.epoch, opened.alert_id) == ("site", EPOCH, "test.1-a1")
+    assert (opened.incident_id, opened.model_sha256, opened.config_rev) == ("test.1-i1", "f" * 64, site().config_rev)
+    assert opened.objects == (AlertObject(1, "person", "person", 0.9),)
     assert [o.track_id for o in opened.objects] == [1]
     assert hub.section() is OCCUPIED
     closing = hub.watch(3.0, 5.0)
@@ -332,3 +335,152 @@ def test_an_incident_that_nobody_sees_any_more_escalates_with_an_honest_sentence
     assert closed[-1].why == "nobody was seen for the whole off-delay by cameras that see"
     assert closed[-1].objects == ()
     assert closed[-1].zone_id is None
+
+
+def test_the_surest_object_of_the_most_dangerous_place_names_the_alert():
+    hub = Hub(site())
+    for number in range(3):
+        hub.see(
+            number / 10,
+            track(IN_APPROACH, 1, confidence=0.99),
+            track(ON_TRACK, 2, "animal", "cow", confidence=0.5),
+            track(ON_TRACK, 3, confidence=0.7),
+        )
+    (opened,) = hub.alerts
+    assert opened.zone_id == "track-cam"
+    assert [(o.track_id, o.class_name, o.group) for o in opened.objects] == [
+        (1, "person", "person"),
+        (3, "person", "person"),
+        (2, "cow", "animal"),
+    ]
+
+
+def test_of_two_cameras_the_surer_one_is_named():
+    hub = Hub(site(TWO))
+    for number in range(3):
+        hub.see(number / 10, track(ON_TRACK, confidence=0.5), camera_id="a")
+        hub.see(number / 10, track(ON_TRACK, confidence=0.8), camera_id="b")
+    assert [alert.camera_id for alert in hub.alerts] == ["b"]  # told in a frame of a, which is less sure
+
+
+def test_a_camera_that_saw_somebody_leave_is_asked_until_its_own_off_delay():
+    """b saw the person and then half a second of nothing before it fell silent: a alone may not close the incident."""
+    cameras = (CameraSettings("a", "a.mp4"), CameraSettings("b", "b.mp4", required=False))
+    hub = Hub(site(cameras))
+    for number in range(10):
+        hub.see(number / 10, camera_id="a")
+        hub.see(number / 10, track(ON_TRACK), camera_id="b")
+    for number in range(10, 15):
+        hub.see(number / 10, camera_id="a")
+        hub.see(number / 10, camera_id="b")
+    for number in range(15, 60):
+        hub.see(number / 10, camera_id="a")
+    assert hub.section() is OCCUPIED
+    assert Action.CLOSED not in {alert.action for alert in hub.alerts if alert.kind is AlertKind.INTRUSION}
+
+
+def test_a_camera_that_joined_later_is_asked_too():
+    """The incident was opened by a; b, not required, saw the person later. Both must see her gone."""
+    cameras = (CameraSettings("a", "a.mp4"), CameraSettings("b", "b.mp4", required=False))
+    hub = Hub(site(cameras))
+    hub.watch(0.0, 1.0, ON_TRACK, camera_id="a")
+    for number in range(10, 20):
+        hub.see(number / 10, camera_id="a")
+        hub.see(number / 10, track(ON_TRACK), camera_id="b")
+    for number in range(20, 25):
+        hub.see(number / 10, camera_id="a")
+        hub.see(number / 10, camera_id="b")
+    hub.watch(2.5, 6.0, camera_id="a")
+    assert hub.section() is OCCUPIED
+
+
+def test_a_camera_just_started_must_observe_the_off_delay_before_it_agrees_to_clear():
+    hub = Hub(site(TWO, off_delay_s=3.0))
+    hub.watch(0.0, 1.0, ON_TRACK, camera_id="a")
+    hub.watch(1.0, 4.1, camera_id="a")
+    hub.watch(4.1, 5.0, camera_id="b")
+    hub.watch(5.0, 5.1, camera_id="a")
+    assert hub.section() is OCCUPIED  # b has seen 0.9 s of nothing: not enough to speak for its part
+
+
+def test_a_count_is_steady_only_when_so_many_frames_reach_it():
+    hub = Hub(site(update_interval_s=0.0, on_delay_hits=3, on_delay_window=5))
+    hub.watch(0.0, 1.0, ON_TRACK)
+    for number in range(10, 40):
+        extra = [track(0.45, 2)] if number % 5 < 2 else []  # a second person in two frames of five
+        hub.see(number / 10, track(ON_TRACK), *extra)
+    assert actions(hub.alerts) == ["INTRUSION OPENED WARNING"]
+    assert hub.state.incidents[(AlertKind.INTRUSION, "main", "")].count == 1
+
+
+def test_the_first_count_is_told_with_the_opening():
+    hub = Hub(site(update_interval_s=0.0))
+    hub.watch(0.0, 2.0, ON_TRACK, 0.45)
+    assert actions(hub.alerts) == ["INTRUSION OPENED WARNING"]
+
+
+def test_gaps_up_to_a_second_and_a_quarter_are_observed_time():
+    hub = Hub(site(off_delay_s=2.5, on_delay_hits=1, on_delay_window=1))
+    hub.see(0.0, track(ON_TRACK))
+    hub.see(1.25)
+    assert hub.section() is OCCUPIED
+    hub.see(2.5)
+    assert hub.section() is CLEAR
+
+
+def test_quiet_counts_only_from_the_second_good_frame_after_a_blind_one():
+    hub = Hub(site(off_delay_s=1.0, on_delay_hits=1, on_delay_window=1))
+    hub.see(0.0, track(ON_TRACK))
+    hub.see(0.5, state=BLIND)
+    hub.see(1.0)
+    assert hub.state.cameras["cam"].views["main"].quiet_for("on-track") == 0.0
+    hub.see(1.9)
+    assert hub.section() is OCCUPIED
+    hub.see(2.0)
+    assert hub.section() is CLEAR
+
+
+def test_a_timeout_also_forgets_the_good_frames():
+    hub = Hub(site())
+    hub.watch(0.0, 1.0)
+    hub.tick(5.0)
+    hub.watch(5.0, 5.4)
+    assert hub.section() is UNKNOWN
+    hub.see(5.4)
+    assert hub.section() is CLEAR
+
+
+def test_dwell_is_kept_while_the_tracker_predicts_and_is_nothing_without_objects():
+    hub = Hub(site())
+    hub.watch(0.0, 1.0, ON_TRACK)
+    hub.see(1.0, track(ON_TRACK, state=TrackState.LOST))
+    hub.see(1.5, track(ON_TRACK))
+    view = hub.state.cameras["cam"].views["main"]
+    assert view.longest_dwell_s == 1.5
+    hub.see(2.0)
+    assert hub.state.cameras["cam"].views["main"].longest_dwell_s == 0.0
+
+
+def test_a_new_worker_keeps_what_the_old_one_saw():
+    hub = Hub(site())
+    hub.watch(0.0, 1.0, ON_TRACK)
+    hub.see(0.0, worker_epoch=2)
+    assert hub.state.cameras["cam"].views["main"].raised("on-track", 3)
+    assert hub.section() is OCCUPIED
+
+
+def test_blindness_tells_of_the_last_frame_that_was_taken():
+    hub = Hub(site())
+    hub.watch(0.0, 1.0)
+    (alert,) = hub.tick(4.0)
+    assert alert.captured_at == "captured 0.900"
+    assert alert.objects == ()
+
+
+def test_a_fall_in_severity_without_anybody_in_the_picture_says_so():
+    hub = Hub(site(off_delay_s=1.0))
+    hub.watch(0.0, 1.0, ON_TRACK)
+    hub.watch(1.0, 1.5, IN_APPROACH)
+    alerts = hub.watch(1.5, 2.1)
+    assert actions(alerts) == ["INTRUSION DEESCALATED NOTICE"]
+    assert alerts[0].why == "nobody is seen now"

@@ -19,6 +19,14 @@ def test_normalised_boxes_lie_in_the_frame_and_keep_their_order(xyxy):
     assert 0.0 <= top <= bottom <= 1.0
 
 
+def test_normalised_boxes_end_at_the_edges_of_a_frame_that_is_no_square():
+    size = Size(200, 100)
+    assert normalised((20.0, 30.0, 100.0, 50.0), size) == (0.1, 0.3, 0.5, 0.5)
+    assert normalised((-9.0, -9.0, 300.0, 300.0), size) == (0.0, 0.0, 1.0, 1.0)
+    assert normalised((300.0, 300.0, 400.0, 400.0), size) == (1.0, 1.0, 1.0, 1.0)
+    assert normalised((-40.0, -40.0, -30.0, -30.0), size) == (0.0, 0.0, 0.0, 0.0)
+
+
 @pytest.mark.parametrize(
     ("box", "inside"),
     [
@@ -41,6 +49,7 @@ def test_without_overlap_only_the_ground_point_counts():
 def test_an_ignore_zone_hides_only_what_stands_well_inside_it():
     zone = Zone("z", "cam", "main", None, ZoneKind.IGNORE, SQUARE)
     assert is_ignored([zone], (0.45, 0.1, 0.55, 0.5))
+    assert is_ignored([zone], (0.31, 0.1, 0.69, 0.5))  # a little more than half of its feet
     assert not is_ignored([zone], (0.1, 0.1, 0.9, 0.5))  # its middle is inside, most of its feet are not
     assert not is_ignored([band("t", ZoneKind.TRACK, 0.4, 0.6)], (0.45, 0.1, 0.55, 0.5))
 
@@ -49,6 +58,12 @@ def test_find_hits_pairs_each_object_with_each_zone_it_stands_in():
     zones = (band("a", ZoneKind.TRACK, 0.4, 0.6), band("b", ZoneKind.APPROACH, 0.5, 0.9))
     found = find_hits(zones, [track(0.55, 1), track(0.2, 2), track(0.55, 3, state=TrackState.LOST)], SIZE, 0.3)
     assert [(hit.track.track_id, hit.zone.zone_id) for hit in found] == [(1, "a"), (1, "b")]
+
+
+def test_objects_behind_a_predicted_or_ignored_one_are_still_found():
+    zones = (band("a", ZoneKind.TRACK, 0.4, 0.6), band("i", ZoneKind.IGNORE, 0.0, 0.3))
+    found = find_hits(zones, [track(0.5, 1, state=TrackState.LOST), track(0.1, 2), track(0.5, 3)], SIZE, 0.3)
+    assert [hit.track.track_id for hit in found] == [3]
 
 
 def test_a_box_cut_by_the_lower_edge_stands_on_it():
