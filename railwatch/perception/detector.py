@@ -152,8 +152,8 @@ def _input_buffer(description: ModelDescription, count: int) -> npt.NDArray[np.f
 def _fill(target: npt.NDArray[np.floating], tensor: UInt8Array, planes: list[UInt8Array], scale: float) -> None:
     """Write (H, W, 3) uint8 as (3, H, W) floats.
 
-    Splitting into byte planes first lets every further step run along memory: three times as fast as a transposing
-    copy and four as cv2.dnn.blobFromImages (benchmarks/detector_overhead.py).
+    Splitting into byte planes first lets every further step run along memory: at 416 px 0.08 ms, a transposing copy
+    0.21 ms, cv2.dnn.blobFromImages 0.28 ms (benchmarks/detector_overhead.py).
     """
     cv2.split(tensor, planes)
     for plane, source in zip(target, planes, strict=True):
