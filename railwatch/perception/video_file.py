@@ -5,6 +5,8 @@ The only place where what PyAV raises becomes SourceError.
 
 from __future__ import annotations
 
+import re
+from collections import deque
 from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from fractions import Fraction
@@ -28,6 +30,9 @@ FORMATS: Final = (
 )  # fmt: skip
 """Demuxers that may open a file. Playlists (hls, concat), which lead to other files, are not among them."""
 
+SHORT_S: Final = 0.5
+"""Seconds by which a Matroska file may end before its announced duration: the length of its last frame is a guess."""
+
 _OPTIONS: Final = {
     "protocol_whitelist": "file",
     "format_whitelist": ",".join(FORMATS),
@@ -49,26 +54,27 @@ class VideoFile:
             # "file:" and the whole path, so that no name is taken for a protocol or an option.
             self._container = av.open(f"file:{self.path.resolve()}", options=dict(_OPTIONS), metadata_errors="replace")
         try:
-            self._stream = _video_stream(self._container, self.path, threads)
+            self._stream = stream = _video_stream(self._container, self.path, threads)
+            rate = stream.average_rate or stream.guessed_rate
+            self.codec = stream.codec_context.name
+            self.time_base = stream.time_base
+            self.fps = float(rate) if rate else None
+            self.frame_count = stream.frames or None
+            self.duration_s = _duration_s(self._container, stream)
             self._frames = self._decode()
             self._first: av.VideoFrame | None = _required(next(self._frames, None), self.path)
             self.size = self._picture(self._first).size
         except BaseException:
             self._container.close()
             raise
-        stream, rate = self._stream, self._stream.average_rate or self._stream.guessed_rate
-        self.codec = stream.codec_context.name
-        self.time_base = stream.time_base
-        self.fps = float(rate) if rate else None
-        self.frame_count = stream.frames or None
-        self.duration_s = _duration_s(self._container, stream)
 
     def pictures(self) -> Iterator[tuple[YuvPicture, int | None]]:
         """Every picture with its presentation time stamp in `time_base`, once; ValueError for a second time.
 
         Raises SourceError where the file breaks, after the good frames before that: a damaged packet or frame, fewer
-        bytes or packets than the file announces, a picture of another size than the first. A bare or transport stream
-        that was cut exactly between two frames cannot be told from a whole one.
+        bytes or packets than the file announces, a picture of another size than the first. Not every damage can be
+        told: a bare or transport stream cut between two frames looks whole, and bytes that decode to a wrong picture
+        look right.
         """
         first, self._first = self._first, None
         if first is None:
@@ -97,35 +103,52 @@ class VideoFile:
             return picture_of(frame, turn_degrees=round(frame.rotation / 90) * 90)
 
     def _decode(self) -> Generator[av.VideoFrame, None, None]:
-        """Every good frame; raises SourceError where the file is damaged or ends early."""
-        count, packets, fault = 0, 0, ""
-        demuxed = self._container.demux(self._stream)
-        while not fault and (packet := self._next(demuxed)) is not None:
-            if isinstance(packet, str) or packet.is_corrupt:
-                fault = packet if isinstance(packet, str) else "a packet is damaged or cut off"
-                break
-            packets += packet.size > 0
-            frames, fault = _decoded(packet)
-            for frame in frames:
-                if frame.is_corrupt:
-                    raise self._broken(count, "a frame is damaged")
-                yield frame
-                count += 1
-        if fault:
-            for frame in self._held_back():
-                yield frame
-                count += 1
-            raise self._broken(count, fault)
-        if short := self._shortfall(packets):
-            raise self._broken(count, short)
+        """Every good frame; raises SourceError where the file is damaged or ends early.
 
-    @staticmethod
-    def _next(packets: Iterator[Packet[VideoStream]]) -> Packet[VideoStream] | str | None:
-        """The next packet, what is wrong with it, or None at the end."""
+        A frame is given when no damaged one follows within the reordering of the decoder: pictures between two others
+        are decoded after both, so they may build on a damaged one that is shown later.
+        """
+        count, waiting = 0, deque[av.VideoFrame]()
+        faults: list[str] = []
+        for frame in self._decoded_until(faults):
+            if frame.is_corrupt:
+                raise self._broken(count, "a frame is damaged")
+            waiting.append(frame)
+            if len(waiting) > self._stream.codec_context.reorder_depth:
+                yield waiting.popleft()
+                count += 1
+        yield from waiting
+        if faults:
+            raise self._broken(count + len(waiting), faults[0])
+
+    def _decoded_until(self, faults: list[str]) -> Iterator[av.VideoFrame]:
+        """Frames as decoded, up to the first fault, which is put into `faults`."""
+        packets, last_pts = 0, None
+        for packet in self._packets_until(faults):
+            packets += packet.size > 0
+            if packet.pts is not None:
+                last_pts = packet.pts if last_pts is None else max(last_pts, packet.pts)
+            try:
+                yield from packet.decode()
+            except (av.FFmpegError, OSError, ValueError) as error:
+                # What the decoder still holds is not asked for: half of the bad picture may be among it.
+                faults.append(f"a packet cannot be decoded ({_said(error)})")
+                return
+        if faults:
+            yield from self._held_back()
+        elif short := self._shortfall(packets, last_pts):
+            faults.append(short)
+
+    def _packets_until(self, faults: list[str]) -> Iterator[Packet[VideoStream]]:
+        """Packets up to the first damaged one."""
         try:
-            return next(packets, None)
+            for packet in self._container.demux(self._stream):
+                if packet.is_corrupt:
+                    faults.append("a packet is damaged or cut off")
+                    return
+                yield packet
         except (av.FFmpegError, OSError) as error:
-            return _said(error)
+            faults.append(_said(error))
 
     def _held_back(self) -> Iterator[av.VideoFrame]:
         """Good frames from before the damage that the decoder still holds."""
@@ -137,18 +160,23 @@ class VideoFile:
         except av.FFmpegError:
             return
 
-    def _shortfall(self, packets: int) -> str:
-        """What the file announces beyond what was read, or nothing."""
+    def _shortfall(self, packets: int, last_pts: int | None) -> str:
+        """What the file announces beyond the packets read, the last of them shown at `last_pts`; or nothing."""
         try:
             missing = missing_bytes(self.path)
         except OSError as error:
             return f"it cannot be read any more: {error}"
         if missing:
             return f"it is cut off: {missing:,} bytes are missing"
-        if len(self._stream.index_entries) > packets:
-            listed = sum(1 for entry in self._stream.index_entries if entry.size > 0 and not entry.is_discard)
-            if listed > packets:
-                return f"its index lists {listed} packets, but only {packets} could be read"
+        # An entry of size 0 is a dropped frame in AVI.
+        listed = sum(1 for entry in self._stream.index_entries if entry.size > 0 and not entry.is_discard)
+        if listed > packets:
+            return f"its index lists {listed} packets, but only {packets} could be read"
+        announced_s = _announced_s(self._container, self._stream)
+        if announced_s is not None and last_pts is not None and self._stream.time_base is not None:
+            last_s = float(last_pts * self._stream.time_base)
+            if announced_s - last_s - (1.0 / self.fps if self.fps else 0.0) > SHORT_S:
+                return f"it announces {announced_s:.2f} s, but its last packet is at {last_s:.2f} s"
         return ""
 
     def _broken(self, count: int, fault: str) -> SourceError:
@@ -224,14 +252,6 @@ def _video_stream(container: InputContainer, path: Path, threads: int) -> VideoS
     return stream
 
 
-def _decoded(packet: Packet[VideoStream]) -> tuple[list[av.VideoFrame], str]:
-    """The frames of a packet, and what is wrong with it."""
-    try:
-        return packet.decode(), ""
-    except (av.FFmpegError, OSError, ValueError) as error:
-        return [], f"a packet cannot be decoded ({_said(error)})"
-
-
 def _required(frame: av.VideoFrame | None, path: Path) -> av.VideoFrame:
     if frame is None:
         raise SourceError(f"{path} must hold a frame that can be decoded, but holds none")
@@ -242,6 +262,20 @@ def _duration_s(container: InputContainer, stream: VideoStream) -> float | None:
     if stream.duration is not None and stream.time_base is not None:
         return float(stream.duration * stream.time_base)
     return container.duration / av.time_base if container.duration is not None else None
+
+
+def _announced_s(container: InputContainer, stream: VideoStream) -> float | None:
+    """Where the video of a Matroska file ends by its own word; None for others, which have an index or say nothing.
+
+    The duration of the whole file holds for the video only when there is nothing else in it.
+    """
+    if "matroska" not in container.format.name:
+        return None
+    tag = re.fullmatch(r"(\d+):(\d+):(\d+(?:\.\d+)?)", stream.metadata.get("DURATION", ""))
+    if tag:
+        hours, minutes, seconds = map(float, tag.groups())
+        return hours * 3600.0 + minutes * 60.0 + seconds
+    return container.duration / av.time_base if container.duration and len(container.streams) == 1 else None
 
 
 @contextmanager
