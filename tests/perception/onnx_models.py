@@ -90,3 +90,23 @@ def save(model, path: Path, **options) -> Path:
     """Write the model and return its path."""
     onnx.save(model, str(path), **options)
     return path
+
+
+def presence_model(*, side=SIDE, metadata=None):
+    """An end-to-end network that sees one upright person in the middle, as surely as the first pixel is bright."""
+    nodes = [
+        helper.make_node("Slice", ["images", "from", "to", "axes"], ["pixel"]),
+        helper.make_node("Reshape", ["pixel", "shape"], ["bright"]),
+        helper.make_node("Mul", ["bright", "score"], ["scores"]),
+        helper.make_node("Add", ["scores", "rest"], ["output"]),
+    ]
+    middle = [0.4 * side, 0.3 * side, 0.6 * side, 0.8 * side, 0, 0]
+    constants = {
+        "from": np.array([0, 0, side // 2, side // 2]),
+        "to": np.array([1, 1, side // 2 + 1, side // 2 + 1]),
+        "axes": np.array([0, 1, 2, 3]),
+        "shape": np.array([-1, 1, 1]),
+        "score": np.array([[[0, 0, 0, 0, 0.98, 0]]], np.float32),
+        "rest": np.array([[middle]], np.float32),
+    }
+    return _model(nodes, constants, [1, 3, side, side], TensorProto.FLOAT, [1, 1, 6], metadata)

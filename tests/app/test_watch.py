@@ -1,0 +1,201 @@
+"""The whole way in one process: a clip whose brightness says when somebody is there, and a model that reads it."""
+
+from __future__ import annotations
+
+import json
+import shutil
+
+import av
+import numpy as np
+import onnx
+import pytest
+
+from railwatch.app.replay import replay_file
+from railwatch.app.watch import Watch
+from railwatch.app.watch_output import alert_line
+from railwatch.app.watch_site import WatchOptions, site_for
+from railwatch.core.alerts import AlertKind, SectionState
+from railwatch.core.errors import ConfigError, MessagingError, SourceError
+from tests.perception.onnx_models import own_metadata, presence_model
+
+ANY_PORT = "tcp://127.0.0.1:0"
+CLOCKS = ("captured_at", "published_at")
+DARK, BRIGHT = 16, 235
+
+
+def write_visits(path, visits, seconds, fps=10):
+    """A clip that is bright while somebody is there: `visits` are (from, to) in seconds."""
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("mpeg4", rate=fps)
+        stream.width, stream.height, stream.pix_fmt = 64, 64, "yuv420p"
+        stream.codec_context.gop_size = 5
+        for index in range(round(seconds * fps)):
+            there = any(begin <= index / fps < end for begin, end in visits)
+            frame = av.VideoFrame.from_ndarray(np.full((64, 64, 3), BRIGHT if there else DARK, np.uint8), "bgr24")
+            frame.pts = index
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode(None))
+    return path
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory):
+    path = tmp_path_factory.mktemp("model") / "presence.onnx"
+    onnx.save(presence_model(metadata=own_metadata(pixel_max="1")), path)
+    return path
+
+
+@pytest.fixture(scope="module")
+def clip(tmp_path_factory):
+    return write_visits(tmp_path_factory.mktemp("clip") / "visits.mp4", [(2.0, 4.0), (8.0, 9.0)], 13.0)
+
+
+def run(source, model, **options):
+    said = []
+    with Watch(WatchOptions(str(source), model=model, bind=ANY_PORT, **options), said.append) as watch:
+        watch.wait()
+        watch.run(lambda _: None)
+    return watch.report, said
+
+
+def test_every_visit_is_one_incident(clip, model, tmp_path):
+    report, said = run(clip, model, jsonl=tmp_path / "alerts.jsonl")
+    assert (report.frames, round(report.source_s, 3)) == (130, 12.9)
+    told = [[(t_s, alert.action.value) for t_s, alert in incident] for incident in report.incidents()]
+    assert told == [
+        [(pytest.approx(2.3, abs=0.11), "OPENED"), (pytest.approx(5.9, abs=0.11), "CLOSED")],
+        [(pytest.approx(8.3, abs=0.11), "OPENED"), (pytest.approx(10.9, abs=0.11), "CLOSED")],
+    ]
+    assert all(0.1 < seconds < 0.5 for seconds in report.seconds_to_alert.values())
+    assert report.states_seen["section"][:4] == [
+        SectionState.UNKNOWN,
+        SectionState.CLEAR,
+        SectionState.OCCUPIED,
+        SectionState.CLEAR,
+    ]
+    assert "no --zone given: the whole frame is one track zone" in said
+    lines = (tmp_path / "alerts.jsonl").read_text().splitlines()
+    assert [json.loads(line)["t_s"] for line in lines] == [t_s for t_s, _ in report.alerts]
+    assert [line + "\n" for line in lines] == [alert_line(alert, t_s) for t_s, alert in report.alerts]
+
+
+def test_the_same_clip_twice_differs_only_in_clock_stamps(clip, model, tmp_path):
+    logs = []
+    for name in ("a", "b"):
+        run(clip, model, jsonl=tmp_path / name)
+        lines = [json.loads(line) for line in (tmp_path / name).read_text().splitlines()]
+        logs.append([{key: value for key, value in line.items() if key not in CLOCKS} for line in lines])
+    assert logs[0] == logs[1]
+    assert len(logs[0]) == 4
+
+
+def test_a_replay_of_the_recording_is_the_same_byte_for_byte(clip, model, tmp_path):
+    run(
+        clip,
+        model,
+        jsonl=tmp_path / "alerts",
+        record=tmp_path / "inputs",
+        zones=("track:0.2,0.2 0.8,0.2 0.8,0.9 0.2,0.9",),
+    )
+    again = []
+    replay_file(tmp_path / "inputs", None, lambda alert, t_s: again.append(alert_line(alert, t_s)))
+    assert "".join(again) == (tmp_path / "alerts").read_text()
+    assert len(again) == 4
+
+
+def test_a_zone_elsewhere_sees_nothing(clip, model):
+    report, said = run(clip, model, zones=("track:0,0 0.2,0 0.2,1 0,1",))
+    assert report.alerts == []
+    assert not any("whole frame" in text for text in said)
+
+
+def test_the_annotated_video_has_every_frame(clip, model, tmp_path):
+    run(clip, model, save=tmp_path / "out.mp4")
+    with av.open(str(tmp_path / "out.mp4")) as container:
+        assert sum(1 for _ in container.decode(video=0)) == 130
+
+
+def test_realtime_goes_at_the_speed_of_the_clip(model, tmp_path):
+    report, _ = run(write_visits(tmp_path / "short.mp4", [], 1.0), model, realtime=True)
+    assert report.work_s >= 0.9  # a lower bound only: the last of ten frames is due then
+
+
+def test_a_clip_that_breaks_makes_the_camera_blind_before_it_is_told(clip, model, tmp_path):
+    broken = tmp_path / "broken.avi"
+    with av.open(str(clip)) as whole, av.open(str(broken), "w") as cut:
+        stream = cut.add_stream_from_template(whole.streams.video[0])
+        for packet in whole.demux(video=0):
+            if packet.dts is not None:
+                packet.stream = stream
+                cut.mux(packet)
+    data = broken.read_bytes()
+    broken.write_bytes(data[: len(data) * 6 // 10])
+    options = WatchOptions(str(broken), model=model, bind=ANY_PORT, jsonl=tmp_path / "alerts")
+    with Watch(options, lambda _: None) as watch, pytest.raises(SourceError):
+        watch.run(lambda _: None)
+    assert watch.report.frames > 20
+    _, last = watch.report.alerts[-1]
+    assert last.kind is AlertKind.BLINDNESS
+    assert "camera camera: " in last.why
+    assert watch.report.states_seen["section"][-1] is SectionState.UNKNOWN
+    assert json.loads((tmp_path / "alerts").read_text().splitlines()[-1])["kind"] == "BLINDNESS"
+
+
+def test_subscribers_that_never_come_are_not_waited_for_for_ever(clip, model, monkeypatch):
+    monkeypatch.setattr("railwatch.app.watch.WAIT_SUBSCRIBERS_S", 0.05)
+    options = WatchOptions(str(clip), model=model, bind=ANY_PORT, wait_subscribers=1)
+    with Watch(options, lambda _: None) as watch, pytest.raises(MessagingError, match="1 subscribers must connect"):
+        watch.wait()
+
+
+def test_nothing_stays_open_when_something_is_wrong(clip, model, tmp_path):
+    (tmp_path / "folder").mkdir()
+    with pytest.raises(SourceError, match="cannot be written"):
+        run(clip, model, save=tmp_path / "folder")
+    run(clip, model, save=tmp_path / "out.mp4")
+
+
+SITE_YAML = """
+schema_version: 1
+site_id: yard
+severity_without_trains: EMERGENCY
+cameras:
+  - {camera_id: north, source: north.mp4}
+  - {camera_id: south, source: south.mp4}
+sections: [up, down]
+zones:
+  - {zone_id: n, camera_id: north, section_id: up, kind: track, polygon: [[0, 0], [1, 0], [1, 1], [0, 1]]}
+  - {zone_id: s, camera_id: south, section_id: down, kind: track, polygon: [[0, 0], [1, 0], [1, 1], [0, 1]]}
+model: {file: presence.onnx}
+"""
+
+
+@pytest.fixture
+def site_file(tmp_path, model):
+    shutil.copy(model, tmp_path / "presence.onnx")
+    (tmp_path / "site.yaml").write_text(SITE_YAML)
+    return tmp_path / "site.yaml"
+
+
+def test_a_site_file_is_narrowed_to_the_camera_that_the_clip_stands_for(clip, site_file):
+    report, _ = run(clip, None, config=site_file, camera="south")
+    assert {(alert.section_id, alert.severity.value) for _, alert in report.alerts} == {("down", "EMERGENCY")}
+    assert {alert.site_id for _, alert in report.alerts} == {"yard"}
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"camera": None}, "--camera must name one of the cameras north, south"),
+        ({"camera": "west"}, "but is west"),
+        ({"camera": "north", "zones": ("track:0,0 1,0 1,1",)}, "--zone must not be given together with --config"),
+    ],
+)
+def test_a_site_file_needs_to_know_its_camera(clip, site_file, options, words):
+    with pytest.raises(ConfigError, match=words):
+        site_for(WatchOptions(str(clip), config=site_file, **options))
+
+
+def test_a_site_without_a_track_does_not_arm(clip, model):
+    with pytest.raises(ConfigError, match="must have a zone of kind track"):
+        site_for(WatchOptions(str(clip), model=model, zones=("approach:0,0 1,0 1,1",)))
