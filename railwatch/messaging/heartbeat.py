@@ -16,6 +16,7 @@ from railwatch.core.alerts import (
     Epoch,
     OpenIncident,
     SectionState,
+    Severity,
     Status,
     TrainStatus,
 )
@@ -50,9 +51,11 @@ class StatusBody:
 def occupies(alert: Alert) -> bool:
     """Whether an alert by itself says that its section is occupied.
 
-    A reader says OCCUPIED on such an alert at once; the next Status after it decides.
+    A reader says OCCUPIED on such an alert at once; the next Status after it decides. A NOTICE alone occupies nothing:
+    somebody near the track is not on it; where the site judges the track itself a NOTICE, the Status says so at once.
     """
-    return alert.kind is AlertKind.INTRUSION and alert.action in _OCCUPYING
+    serious = alert.severity >= Severity.WARNING
+    return alert.kind is AlertKind.INTRUSION and alert.action in _OCCUPYING and serious
 
 
 def blinded(body: StatusBody, reason: str) -> StatusBody:

@@ -18,9 +18,9 @@ def status(nonces=(), lease_s=2.5, **sections):
     return Status("yard", Epoch("j", 1), 0, tuple(nonces), sections, {}, (), (), "", lease_s)
 
 
-def alert(section="s", action=Action.OPENED, kind=AlertKind.INTRUSION):
+def alert(section="s", action=Action.OPENED, kind=AlertKind.INTRUSION, severity=Severity.WARNING):
     return Alert(
-        site_id="yard", epoch=Epoch("j", 1), seq=1, alert_id="a", kind=kind, action=action, severity=Severity.WARNING,
+        site_id="yard", epoch=Epoch("j", 1), seq=1, alert_id="a", kind=kind, action=action, severity=severity,
         incident_id="i", section_id=section, camera_id=None, zone_id=None, objects=(), why="", margin_s=None,
         captured_at="", published_at="", config_rev="", model_sha256="",
     )  # fmt: skip
@@ -85,7 +85,13 @@ def test_an_intrusion_is_believed_at_once_and_the_next_status_decides(belief, ac
 
 
 @pytest.mark.parametrize(
-    "told", [alert(action=Action.CLOSED), alert(action=Action.ACKNOWLEDGED), alert(kind=AlertKind.TEST)]
+    "told",
+    [
+        alert(action=Action.CLOSED),
+        alert(action=Action.ACKNOWLEDGED),
+        alert(kind=AlertKind.TEST),
+        alert(severity=Severity.NOTICE),
+    ],
 )
 def test_other_alerts_change_no_state(belief, told):
     belief.status(status(["n"], s=CLEAR), 10.5)
