@@ -16,6 +16,12 @@ from scenes.poses import SIDES, about, ankle_height_m, hanging_arms, legs_to, po
 
 HEEL_STRIKE_RAD = np.radians(-16)
 TOE_OFF_RAD = np.radians(38)
+HEEL_RISE = 0.55
+"""Share of the toe-off angle that the heel has risen before the other foot lands."""
+
+FIRST_RISE = 0.3
+"""The same angle, as a share, where a walk begins from standing."""
+
 DOUBLE_SUPPORT = 0.14
 """Share of a step during which both feet stand."""
 
@@ -129,37 +135,37 @@ def _planted(body: Body, walk: Walk, fall: int, side: str, pitch_rad: float, sur
 
 def feet_at(body: Body, walk: Walk, t_s: float, surface_m: float = 0.0) -> dict[str, Foot]:
     """Both feet, `t_s` seconds after the start of a walk on a level surface."""
-    phase = float(np.clip(t_s / walk.step_s, 0, len(walk.marks_m) - 1 - 1e-9))
+    swings = len(walk.marks_m) - 1
+    phase = float(np.clip(t_s / walk.step_s, 0, swings - 1e-9))
     swing = int(phase)
     u = phase - swing
     lifted, standing = ("L", "R") if (swing + walk.first) % 2 == 0 else ("R", "L")
-    still = walk.falls_m
-    leaves = swing < len(still) - 3 and still[swing + 2] > still[swing]
-    rest_roll = HEEL_STRIKE_RAD * max(0.0, 1 - u / 0.18) if swing > 0 else 0.0
-    late = np.clip((u - 0.72) / 0.28, 0, 1) if swing + 3 < len(still) else 0.0
-    roll = rest_roll + 0.55 * TOE_OFF_RAD * late**2
-    feet = {standing: _planted(body, walk, swing + 1, standing, float(roll), surface_m)}
-    if not leaves:
-        feet[lifted] = _planted(body, walk, swing + 2, lifted, 0.0, surface_m)
-        return feet
+    struck = HEEL_STRIKE_RAD * max(0.0, 1 - u / 0.18) if 0 < swing < swings - 1 else 0.0
+    rising = HEEL_RISE * TOE_OFF_RAD * np.clip((u - 0.72) / 0.28, 0, 1) ** 2 if swing < swings - 1 else 0.0
+    return {
+        standing: _planted(body, walk, swing + 1, standing, float(struck + rising), surface_m),
+        lifted: _swinging(body, walk, swing, u, lifted, surface_m),
+    }
+
+
+def _swinging(body: Body, walk: Walk, swing: int, u: float, side: str, surface_m: float) -> Foot:
+    """The foot that goes from footfall `swing` to the one after next, at share `u` of the step."""
     half = DOUBLE_SUPPORT / 2
-    off = TOE_OFF_RAD if swing > 0 else 0.3 * TOE_OFF_RAD
-    strike = HEEL_STRIKE_RAD if swing + 3 < len(still) - 1 else 0.0
+    off = TOE_OFF_RAD if swing > 0 else FIRST_RISE * TOE_OFF_RAD
+    strike = HEEL_STRIKE_RAD if swing < len(walk.marks_m) - 3 else 0.0
     if u < half:
-        begin = 0.55 * off + 0.45 * off * u / half if swing > 0 else off * u / half
-        feet[lifted] = _planted(body, walk, swing, lifted, float(begin), surface_m)
-        return feet
-    start = _planted(body, walk, swing, lifted, float(off), surface_m)
-    end = _planted(body, walk, swing + 2, lifted, float(strike), surface_m)
+        risen = HEEL_RISE if swing > 0 else 0.0
+        return _planted(body, walk, swing, side, float(off * (risen + (1 - risen) * u / half)), surface_m)
     v = min((u - half) / (1 - DOUBLE_SUPPORT), 1.0)
+    start = _planted(body, walk, swing, side, float(off), surface_m)
+    end = _planted(body, walk, swing + 2, side, float(strike), surface_m)
     if v >= 1.0:
-        feet[lifted] = end
-        return feet
+        return end
     share = v**3 * (10 - 15 * v + 6 * v * v)
     ankle = start.ankle_m + share * (end.ankle_m - start.ankle_m) + [0, 0, 0.05 * np.sin(np.pi * v) ** 2]
-    facing = walk.way.facing_rad(float((1 - share) * still[swing] + share * still[swing + 2]))
-    feet[lifted] = Foot(ankle, upright(facing) @ about("x", float(off + (strike - off) * np.sqrt(v))))
-    return feet
+    arc = (1 - share) * walk.falls_m[swing] + share * walk.falls_m[swing + 2]
+    turn = upright(walk.way.facing_rad(float(arc))) @ about("x", float(off + (strike - off) * np.sqrt(v)))
+    return Foot(ankle, turn)
 
 
 def pose_at(body: Body, walk: Walk, t_s: float, surface_m: float = 0.0) -> Pose:

@@ -10,6 +10,7 @@ from mathutils import Vector
 
 from scenes.region import sun_direction
 from scenes.scenario import Scenario
+from scenes.trackside import lamp_places
 
 MIST_DEPTH_M = 1500.0
 FOG = (0.40, 0.42, 0.44)
@@ -25,8 +26,11 @@ def light_up(scene: Scenario) -> None:
     background = tree.nodes["Background"]
     night = scene.light.kind == "night"
     if scene.light.kind == "overcast":
-        background.inputs["Color"].default_value = (0.62, 0.68, 0.75, 1)
-        strength = 0.95 * scene.light.strength
+        background.inputs["Color"].default_value = (0.66, 0.7, 0.75, 1)
+        strength = 1.35 * scene.light.strength
+    elif night:
+        background.inputs["Color"].default_value = (0.35, 0.45, 0.75, 1)
+        strength = 0.012 * scene.light.strength
     else:
         sky = tree.nodes.new("ShaderNodeTexSky")
         sky.sky_type = "NISHITA"
@@ -35,8 +39,8 @@ def light_up(scene: Scenario) -> None:
         sky.sun_rotation = np.radians(scene.light.sun_azimuth_deg + 180)
         sky.dust_density, sky.air_density = 2.5, 1.2
         tree.links.new(sky.outputs[0], background.inputs["Color"])
-        strength = 0.0008 if night else 0.10 * scene.light.strength
-    _seen_brighter(tree, background, strength, 1.0 if night else 1.9)
+        strength = 0.10 * scene.light.strength
+    _seen_brighter(tree, background, strength, 1.9 if scene.light.kind == "sun" else 1.0)
     if scene.light.kind == "sun":
         warm = np.interp(scene.light.sun_elevation_deg, [5, 35], [0.55, 0.9])
         sun = lamp("SUN", (0, 0, 50), 4.6 * scene.light.strength, (1.0, warm, warm * 0.87))
@@ -72,13 +76,11 @@ def lamp(kind: str, place: tuple[float, float, float], power: float, colour: tup
 
 
 def _street_lamps(scene: Scenario) -> None:
-    """Sodium lamps along the platform and a flood light over the crossing place."""
-    right = scene.platform.edge_m if scene.platform else max(track.centre_m for track in scene.tracks) + 5
-    for y in range(24, 120, 14):
-        if abs(y - scene.reference_m) > 5:
-            lamp("POINT", (right + 3, y, 4.4), 190, (1.0, 0.72, 0.42))
-    place = (right + 2.3, scene.reference_m + 4, 8.0)
-    flood = lamp("SPOT", place, 3400, (1.0, 0.85, 0.62))
+    """Sodium lamps on their posts, and a flood light beside the camera over the crossing place."""
+    for x, y, z in lamp_places(scene):
+        lamp("POINT", (x, y, z - 0.25), 260, (1.0, 0.72, 0.42))
+    place = (scene.camera.position_m[0] + 9.0, scene.reference_m - 14, 9.0)
+    flood = lamp("SPOT", place, 5200, (1.0, 0.88, 0.7))
     flood.data.spot_size, flood.data.spot_blend = 2.2, 0.6
     aim = Vector((scene.tracks[0].centre_m, scene.reference_m, 0)) - Vector(place)
     flood.rotation_euler = aim.to_track_quat("-Z", "Y").to_euler()

@@ -58,7 +58,7 @@ def render_scene(path: Path, build: Path, threads: int, *, fresh: bool = False) 
 def set_stage(scene: script.Scenario, actors: Sequence[Actor], place: Workplace, threads: int) -> list[stage.Puppet]:
     """Build the Blender scene, ready to render with masks."""
     puppets = stage.build(scene, actors)
-    stage.set_up_cycles(threads)
+    stage.set_up_cycles(threads, scene.light.kind)
     stage.write_masks_to(place.folder)
     return puppets
 

@@ -76,6 +76,7 @@ def _still_life(scene: Scenario) -> list[tuple[str, Mesh, float]]:
         ("sleepers", trackside.sleepers(scene), 0.015),
         ("rails", trackside.rails(scene), 0.0),
         ("lineside", trackside.lineside(scene), 0.0),
+        ("lamps", trackside.lamps(scene), 0.0),
         ("stones", vegetation.stones(scene), 0.0),
         ("grass", vegetation.grass(scene), 0.0),
     ]
@@ -206,7 +207,7 @@ def place_camera(view: Pinhole, hfov_deg: float) -> None:
     scene.render.resolution_percentage = 100
 
 
-def set_up_cycles(threads: int) -> None:
+def set_up_cycles(threads: int, light: str) -> None:
     """Cycles with what a small picture needs: few bounces, clamped light, denoised, its data kept between frames."""
     scene = bpy.context.scene
     scene.render.engine = "CYCLES"
@@ -220,7 +221,7 @@ def set_up_cycles(threads: int) -> None:
     scene.render.use_persistent_data = True
     scene.render.threads_mode, scene.render.threads = "FIXED", threads
     scene.view_settings.view_transform, scene.view_settings.look = "AgX", "AgX - Medium High Contrast"
-    scene.view_settings.exposure = 0.35
+    scene.view_settings.exposure = 1.2 if light == "night" else 0.35
     scene.render.image_settings.file_format = "PNG"
     scene.render.image_settings.color_mode = "RGB"
 

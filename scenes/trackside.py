@@ -125,6 +125,28 @@ def lineside(scene: Scenario) -> Mesh:
     return b.mesh()
 
 
+def lamp_places(scene: Scenario) -> list[tuple[float, float, float]]:
+    """Where the lamps of the platform are; without one, of the path beside the line."""
+    platform = scene.platform
+    if platform is None:
+        right = ballast_edges_m(scene)[1]
+        return [(right + 2.5, float(y), 5.2) for y in range(24, 130, 20)]
+    ys = range(round(platform.from_m) + 3, round(min(platform.to_m, 150)), 16)
+    return [(platform.edge_m + 3.4, float(y), platform.height_m + 4.4) for y in ys]
+
+
+def lamps(scene: Scenario) -> Mesh:
+    """Lamp posts; their heads glow at night."""
+    b = Builder()
+    head = "lamp" if scene.light.kind == "night" else "lens"
+    for x, y, z in lamp_places(scene):
+        b.tube((x + 0.7, y, -0.1), (x + 0.7, y, z + 0.1), 0.05, "steel", 8)
+        b.tube((x + 0.7, y, z + 0.1), (x, y, z + 0.06), 0.035, "steel", 6)
+        b.box((x - 0.28, x + 0.2), (y - 0.09, y + 0.09), (z, z + 0.09), "steel")
+        b.box((x - 0.25, x + 0.17), (y - 0.07, y + 0.07), (z - 0.03, z), head)
+    return b.mesh()
+
+
 def _mast(b: Builder, x: float, y: float, wire_x: float) -> None:
     b.box((x - 0.13, x + 0.13), (y - 0.13, y + 0.13), (-0.3, 7.6), "steel")
     b.box((x - 0.35, x + 0.35), (y - 0.35, y + 0.35), (-0.3, 0.2), "concrete")

@@ -7,8 +7,8 @@ On three frames of every clip:
 - ground points: Blender renders a small glowing ball at each in an otherwise black world; its centre of light must lie
   within 1 px of `ground_px`, and so must Blender's own `world_to_camera_view`;
 - boxes: Blender renders each actor alone against nothing; the box around its pixels must overlap `xyxy_px` by
-  IoU >= 0.9; and it renders the whole frame at once, at twice the size, with nothing pasted: the box around the pixels of each
-  actor there must overlap `visible_xyxy_px` by IoU >= 0.9 where at least 40 pixels are seen.
+  IoU >= 0.9; and it renders the whole frame at once, at twice the size, with nothing pasted: the box around the pixels
+  of each actor there must overlap `visible_xyxy_px` by IoU >= 0.9 where at least 40 pixels are seen.
 """
 
 from __future__ import annotations
@@ -60,7 +60,7 @@ def verify(name: str, clips: Path, folder: Path, threads: int, *, again: bool) -
     scene = script.load(SCENARIOS / f"{name}.yaml")
     truth = json.loads((clips / f"{name}.truth.json").read_text(encoding="utf-8"))
     puppets = stage.build(scene, cast_of(scene))
-    stage.set_up_cycles(threads)
+    stage.set_up_cycles(threads, scene.light.kind)
     stage.write_masks_to(folder)
     found: list[Finding] = []
     for index in (scene.frames // 4, scene.frames // 2, 3 * scene.frames // 4):
