@@ -11,7 +11,7 @@ class Paint(NamedTuple):
     """Linear colours and surface of one material.
 
     `second` and `scale` mix another colour in by noise of so many spots a metre; `cells` adds grains of that many a
-    metre; `bump` is the depth of the relief, `glow` the strength of its own light.
+    metre; `bump` is the depth of the relief, `glow` the strength of its own light, `sharp` patches have edges.
     """
 
     colour: Rgb
@@ -23,6 +23,7 @@ class Paint(NamedTuple):
     metal: float = 0.0
     glow: float = 0.0
     shine: float = 0.3
+    sharp: bool = False
 
 
 CLOTH: dict[str, Rgb] = {
@@ -79,9 +80,10 @@ PAINTS: dict[str, Paint] = {
     "helmet_yellow": Paint((0.8, 0.5, 0.02), 0.25, shine=0.5),
     "helmet_orange": Paint((0.8, 0.2, 0.02), 0.25, shine=0.5),
     "reflective": Paint((0.75, 0.75, 0.72), 0.4, glow=0.25),
-    "hide_brown": Paint((0.16, 0.07, 0.03), 0.85, (0.1, 0.045, 0.02), 2),
+    "hide_brown": Paint((0.11, 0.045, 0.018), 0.85, (0.6, 0.56, 0.48), 1.6, sharp=True),
     "hide_white": Paint((0.55, 0.51, 0.44), 0.85, (0.42, 0.38, 0.31), 2),
-    "hide_black": Paint((0.02, 0.018, 0.016), 0.8, (0.035, 0.03, 0.026), 2),
+    "hide_black": Paint((0.015, 0.013, 0.012), 0.8, (0.6, 0.57, 0.5), 1.6, sharp=True),
+    "udder": Paint((0.5, 0.26, 0.2), 0.7),
     "horn": Paint((0.3, 0.25, 0.18), 0.5),
 }
 

@@ -38,14 +38,16 @@ def _mottle(tree: Any, surface: Any, paint: Paint, colours: tuple[tuple[float, .
     place = tree.nodes.new("ShaderNodeTexCoord").outputs["Object"]
     noise = tree.nodes.new("ShaderNodeTexNoise")
     noise.inputs["Scale"].default_value = paint.scale
-    noise.inputs["Detail"].default_value = 6.0
+    noise.inputs["Detail"].default_value = 1.0 if paint.sharp else 6.0
     tree.links.new(place, noise.inputs["Vector"])
     share: Socket = noise.outputs["Fac"]
     height: Socket = share
     if paint.cells:
         share, height = _grains(tree, place, paint.cells, share)
     ramp = tree.nodes.new("ShaderNodeValToRGB")
-    for element, position, colour in zip(ramp.color_ramp.elements, (0.3, 0.7), colours, strict=True):
+    for element, position, colour in zip(
+        ramp.color_ramp.elements, (0.52, 0.55) if paint.sharp else (0.3, 0.7), colours, strict=True
+    ):
         element.position = position
         element.color = (*colour, 1)
     tree.links.new(share, ramp.inputs["Fac"])
