@@ -53,7 +53,7 @@ ROWS = [
     Row("detect absent.png --model good.onnx", 3, ("absent.png",)),
     Row("detect empty.png --model good.onnx", 3, ("empty.png",)),
     Row("detect text.png --model good.onnx", 3, ("text.png",)),
-    Row("detect empty-folder --model good.onnx", 3, ("empty-folder", "holds none")),
+    Row("detect empty-folder --model good.onnx", 3, ("empty-folder", "has none")),
     Row("detect text.png --model random.onnx", 4, ("random.onnx",)),
     Row("listen --connect nonsense --for 1", 5, ("tcp://HOST:PORT", "nonsense")),
     Row("replay absent.jsonl", 7, ("absent.jsonl",)),
