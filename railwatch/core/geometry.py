@@ -65,6 +65,17 @@ def _polygon(points: tuple[Point, ...]) -> Polygon:
     return polygon
 
 
+@lru_cache(maxsize=1024)
+def bounds_of(points: tuple[Point, ...]) -> tuple[float, float, float, float]:
+    """The smallest upright rectangle around a polygon: left, top, right, bottom.
+
+    >>> bounds_of((Point(0, 0), Point(2, 1), Point(1, 3)))
+    (0, 0, 2, 3)
+    """
+    xs, ys = [point.x for point in points], [point.y for point in points]
+    return min(xs), min(ys), max(xs), max(ys)
+
+
 def contains(polygon: tuple[Point, ...], point: Point) -> bool:
     """Whether `point` lies in `polygon` or on its edge; both in the same units.
 

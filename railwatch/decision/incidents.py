@@ -4,11 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from typing import Final
 
 from railwatch.core.alerts import Action, AlertKind, CameraState, Severity
 from railwatch.core.settings import SiteSettings
-from railwatch.decision.presence import ON_TRACK, CameraMemory
+from railwatch.decision.presence import ON_TRACK, CameraMemory, group_channel
 from railwatch.decision.zones import Hit
+
+_FROM_THE_TOP: Final = tuple((severity, severity.value) for severity in sorted(Severity, reverse=True))
+_HELD: Final = (*(name for _, name in _FROM_THE_TOP), ON_TRACK)
+"""Channels that have an off-delay."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +53,7 @@ class SectionSight:
 
 def highest(channels: frozenset[str]) -> Severity | None:
     """The highest severity among `channels`, None if there is none."""
-    return max((level for level in Severity if level.value in channels), default=None)
+    return next((severity for severity, name in _FROM_THE_TOP if name in channels), None)
 
 
 def cameras_of(site: SiteSettings, section_id: str) -> tuple[str, ...]:
@@ -74,23 +79,20 @@ def look_at(
     """
     rules = site.incidents
     views = {name: memories[name].view(section_id) for name in cameras_of(site, section_id)}
-    channels = [level.value for level in Severity] + [ON_TRACK]
-    raised = frozenset(c for c in channels if any(v.raised(c, rules.on_delay_hits) for v in views.values()))
-    seeing = frozenset(name for name, view in views.items() if view.raised(Severity.NOTICE.value, rules.on_delay_hits))
+    raised = {name: view.raised(rules.on_delay_hits) for name, view in views.items()}
+    seeing = frozenset(name for name, channels in raised.items() if channels)
     required = required_cameras(site, section_id)
-    witnesses = known | seeing | frozenset(required)
+    witnesses = [views[name] for name in known | seeing | frozenset(required)]
     sure = all(memories[name].state is CameraState.NOMINAL for name in required)
-    held = frozenset(
-        c for c in channels if not sure or any(views[name].quiet_for(c) < rules.off_delay_s for name in witnesses)
-    )
+    everything = frozenset[str]().union(*raised.values())
     return SectionSight(
-        raised=raised,
-        held=held,
-        groups=frozenset(
-            group
-            for group in site.alarm_groups
-            if any(view.raised(f"group:{group}", rules.on_delay_hits) for view in views.values())
+        raised=everything,
+        held=frozenset(
+            channel
+            for channel in _HELD
+            if not sure or any(view.quiet_for(channel) < rules.off_delay_s for view in witnesses)
         ),
+        groups=frozenset(group for group in site.alarm_groups if group_channel(group) in everything),
         count=sum(view.steady_count(rules.on_delay_hits) for view in views.values()),
         hits=tuple(hit for view in views.values() for hit in view.hits),
         cameras=seeing,

@@ -19,6 +19,11 @@ MAX_OBSERVED_GAP_S: Final = 1.25
 The track is swept once a second; a quarter of a second is left for the jitter of a camera.
 """
 
+LEVELS: Final[Mapping[Severity, frozenset[str]]] = MappingProxyType(
+    {severity: frozenset(level.value for level in Severity if level <= severity) for severity in Severity}
+)
+"""Channels of a severity: itself and all lower ones, so that a fall to a lower one is not a gap in it."""
+
 ON_TRACK: Final = "on-track"
 """The channel that tells that somebody is in a zone of kind track, at whatever severity."""
 
@@ -50,9 +55,13 @@ class SectionView:
     dwell_since: Mapping[tuple[int, str], float] = field(default_factory=lambda: _NOTHING)
     longest_dwell_s: float = 0.0
 
-    def raised(self, channel: str, hits_needed: int) -> bool:
-        """Whether `channel` was seen in at least `hits_needed` frames of the window: the on-delay."""
-        return sum(channel in frame.channels for frame in self.window) >= hits_needed
+    def raised(self, hits_needed: int) -> frozenset[str]:
+        """The channels that were seen in at least `hits_needed` frames of the window: the on-delay."""
+        counts: dict[str, int] = {}
+        for frame in self.window:
+            for channel in frame.channels:
+                counts[channel] = counts.get(channel, 0) + 1
+        return frozenset(channel for channel, count in counts.items() if count >= hits_needed)
 
     def quiet_for(self, channel: str) -> float:
         """Observed seconds since `channel` was last seen; all of them if it never was."""
@@ -147,14 +156,18 @@ def _look(
 
 
 def _channels(hits: tuple[Hit, ...], severity_without_trains: Severity) -> frozenset[str]:
-    """Channels of one frame: a severity implies all lower ones, so that a fall to a lower one is not a gap in it."""
-    channels = {f"group:{hit.track.group}" for hit in hits}
-    if any(hit.zone.kind is ZoneKind.TRACK for hit in hits):
-        channels.add(ON_TRACK)
+    channels: set[str] = set()
     for hit in hits:
-        judged = severity_in(hit.zone, severity_without_trains)
-        channels.update(level.value for level in Severity if level <= judged)
+        channels.add(group_channel(hit.track.group))
+        channels |= LEVELS[severity_in(hit.zone, severity_without_trains)]
+        if hit.zone.kind is ZoneKind.TRACK:
+            channels.add(ON_TRACK)
     return frozenset(channels)
+
+
+def group_channel(group: str) -> str:
+    """The channel that tells that a class group was seen."""
+    return f"group:{group}"
 
 
 def _dwell_since(view: SectionView, hits: tuple[Hit, ...], seen: Observation) -> dict[tuple[int, str], float]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from railwatch.core.geometry import Point, contains, footprint, ground_point, overlap_fraction
+from railwatch.core.geometry import Point, bounds_of, contains, footprint, ground_point, overlap_fraction
 from railwatch.core.types import Box, Size, Track, TrackState, Zone, ZoneKind
 
 IGNORED_OVERLAP = 0.5
@@ -41,6 +41,9 @@ def stands_in(polygon: tuple[Point, ...], box_norm: Box, min_overlap: float) -> 
     It does if its ground point lies in the polygon, or if at least `min_overlap` of its footprint does: a person whose
     feet are on the rail while the middle of the box is beside it is on the track.
     """
+    left, top, right, bottom = bounds_of(polygon)
+    if box_norm[3] < top or box_norm[1] > bottom or box_norm[2] < left or box_norm[0] > right:
+        return False  # most objects are nowhere near, and the exact questions below cost more than all the rest
     if contains(polygon, ground_point(box_norm)):
         return True
     return min_overlap > 0.0 and overlap_fraction(polygon, footprint(box_norm)) >= min_overlap
