@@ -54,11 +54,11 @@ def posed(
     directions: Directions,
     bend_rad: float = 0.0,
     twist_rad: float = 0.0,
-    feet: Mapping[str, Floats] | None = None,
+    feet: Mapping[str, Floats] | float = 0.0,
 ) -> Pose:
     """The pose of a body whose limbs point along `directions`; the chest bends forward and twists to its left.
 
-    `feet` are rotations (3, 3) in world axes by side; without them feet stay square to their shank.
+    `feet` are rotations (3, 3) in world axes by side, or the angle by which toes point down from square to the shank.
     """
     chest = root_turn @ about("z", twist_rad) @ about("x", bend_rad)
     turns = {
@@ -74,7 +74,7 @@ def posed(
             base = chest if "arm" in limb else root_turn
             turns[name] = base @ aiming(body.bone_m(name, f"{child}.{side}"), np.asarray(directions[name]))
         turns[f"hand.{side}"] = turns[f"forearm.{side}"]
-        turns[f"foot.{side}"] = turns[f"shank.{side}"] if feet is None else feet[side]
+        turns[f"foot.{side}"] = turns[f"shank.{side}"] @ about("x", feet) if isinstance(feet, float) else feet[side]
     return Pose(np.asarray(root_m, float), np.array([turns[name] for name in body.joints]))
 
 
@@ -124,6 +124,9 @@ def _unit(*vector: float) -> Floats:
     return np.array(vector) / np.linalg.norm(vector)
 
 
+LYING_TOES_RAD = float(np.radians(60))
+"""How far the feet of one who lies on the belly are stretched."""
+
 STUMBLING = {
     "thigh.L": _unit(0.08, -0.75, -0.7), "shank.L": _unit(0.05, 0.3, -1), "thigh.R": _unit(-0.08, 0.15, -1),
     "shank.R": _unit(-0.05, 0.75, -0.7), "upperarm.L": _unit(0.35, -0.9, -0.3), "forearm.L": _unit(0.1, -1, 0.1),
@@ -158,13 +161,13 @@ def falling(body: Body, feet_m: Floats, facing_rad: float, standing: Directions,
     early = min(share / 0.4, 1.0)
     directions = blended(blended(standing, STUMBLING, early), PRONE, max(share - 0.4, 0.0) / 0.6)
     root = feet_m + turn @ [0.0, 0.0, body.head_m("root")[2] * (1 - 0.06 * np.sin(np.pi * share))]
-    return posed(body, root, turn, directions, bend_rad=0.5 * np.sin(np.pi * share))
+    return posed(body, root, turn, directions, bend_rad=0.5 * np.sin(np.pi * share), feet=LYING_TOES_RAD * share)
 
 
 def lying(body: Body, root_xy_m: Floats, facing_rad: float) -> Pose:
     """One who lies prone with the head along `facing_rad`; the root is over `root_xy_m`. Not yet grounded."""
     turn = upright(facing_rad) @ about("x", np.radians(90))
-    return posed(body, np.array([*root_xy_m, 0.15]), turn, PRONE)
+    return posed(body, np.array([*root_xy_m, 0.15]), turn, PRONE, feet=LYING_TOES_RAD)
 
 
 def ankle_height_m(body: Body) -> float:
