@@ -7,6 +7,7 @@ import os
 import re
 import subprocess
 import sys
+from contextlib import ExitStack
 from dataclasses import replace
 
 import pytest
@@ -16,6 +17,7 @@ from railwatch.config import site_from_mapping
 from railwatch.core.alerts import Action, AlertKind
 from railwatch.decision.step import start, step
 
+pytestmark = pytest.mark.timeout(600)
 CLOCKS = ("captured_at", "published_at")
 
 
@@ -32,7 +34,10 @@ def watch(root, shared, clip, *options):
     model = shared / "models" / "yolox_nano_416.onnx"
     source = shared / "data" / "video" / clip
     with railwatch(root, "watch", source, "--model", model, "--bind", "tcp://127.0.0.1:*", *options) as process:
-        out, err = process.communicate(timeout=110)
+        try:
+            out, err = process.communicate(timeout=280)
+        finally:
+            process.kill()
     assert process.returncode == 0, err
     return out, err
 
@@ -41,26 +46,30 @@ def watch(root, shared, clip, *options):
 def visits(root, shared, tmp_path_factory):
     """One-by-one, watched with `railwatch listen` beside it: (alert log, lines the listener printed, recording)."""
     folder = tmp_path_factory.mktemp("visits")
-    model = shared / "models" / "yolox_nano_416.onnx"
-    source = shared / "data" / "video" / "one-by-one-person-detection.mp4"
-    with railwatch(
-        root, "watch", source, "--model", model, "--bind", "tcp://127.0.0.1:*", "--wait-subscribers", "1",
-        "--jsonl", folder / "alerts.jsonl", "--record", folder / "inputs.jsonl",
-    ) as watching:  # fmt: skip
-        said = ""
-        while "alerts at" not in said:
-            said += watching.stderr.readline()
-        endpoint, nonces = re.search(r"alerts at (\S+), nonces at (\S+)", said).groups()
-        with railwatch(root, "listen", "--json", "--connect", endpoint, "--request-connect", nonces) as listening:
-            watching.communicate(timeout=110)
-            # The last Status says UNKNOWN once nobody watches any more: all alerts came before it.
-            lines = []
-            for line in listening.stdout:
-                lines.append(line)
-                if '"UNKNOWN"' in line and len(lines) > 6:
-                    break
-            listening.terminate()
-            listening.communicate(timeout=20)
+    with ExitStack() as stack:
+        watching = stack.enter_context(
+            railwatch(
+                root, "watch", shared / "data" / "video" / "one-by-one-person-detection.mp4",
+                "--model", shared / "models" / "yolox_nano_416.onnx", "--bind", "tcp://127.0.0.1:*",
+                "--wait-subscribers", "1", "--jsonl", folder / "alerts.jsonl", "--record", folder / "inputs.jsonl",
+            )
+        )  # fmt: skip
+        stack.callback(watching.kill)
+        endpoint, nonces = next(
+            found.groups()
+            for line in watching.stderr
+            if (found := re.search(r"alerts at (\S+), nonces at (\S+)", line))
+        )
+        listening = stack.enter_context(
+            railwatch(root, "listen", "--json", "--connect", endpoint, "--request-connect", nonces)
+        )
+        stack.callback(listening.kill)
+        watching.communicate(timeout=280)
+        # The last Status says UNKNOWN, for nobody watches any more: all alerts came before it.
+        lines = []
+        while not (len(lines) > 6 and '"UNKNOWN"' in lines[-1]):
+            lines.append(listening.stdout.readline())
+            assert lines[-1], "the listener ended early"
     assert watching.returncode == 0
     return (folder / "alerts.jsonl").read_text(), lines, folder / "inputs.jsonl"
 
