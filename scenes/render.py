@@ -31,8 +31,8 @@ from scenes.picture import Bytes, pasted
 from scenes.region import Region, changed
 from scenes.workplace import BUILD, Workplace, read_picture, scenario_paths, workplace_of, write_picture
 
-SAMPLES = {"sun": 12, "overcast": 12, "night": 24}
-BACKGROUND_SAMPLES = {"sun": 64, "overcast": 64, "night": 128}
+SAMPLES = {"sun": 12, "overcast": 12, "night": 14}
+BACKGROUND_SAMPLES = {"sun": 64, "overcast": 64, "night": 96}
 MASK_STEM = "rendered_mask_"
 
 
