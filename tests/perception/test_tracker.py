@@ -15,6 +15,7 @@ from railwatch.core.settings import DEFAULT_GROUPS, TrackerSettings
 from railwatch.core.types import Detections, TrackState
 from railwatch.perception import tracker as tracker_module
 from railwatch.perception.tracker import Tracker, grown_iou
+from railwatch.testing import detections as boxes
 
 NAMES = ("person", "horse", "elephant", "train", "car", "bus", "kite")
 PERSON, HORSE, ELEPHANT, TRAIN, CAR, BUS, KITE = range(7)
@@ -23,14 +24,6 @@ LOST_S = 2.0
 
 def make(**settings):
     return Tracker(TrackerSettings(**{"lost_s": LOST_S, **settings}), NAMES, DEFAULT_GROUPS)
-
-
-def boxes(*rows):
-    """Detections from (left, top, right, bottom, confidence, class_id) rows."""
-    table = np.array(rows, np.float64).reshape(-1, 6)
-    return Detections(
-        np.ascontiguousarray(table[:, :4], np.float32), table[:, 4].astype(np.float32), table[:, 5].astype(np.int64)
-    )
 
 
 def walker(x, y=100.0, confidence=0.9, class_id=PERSON, width=20.0, height=50.0):
@@ -61,9 +54,6 @@ def frames(draw, max_frames=8, max_boxes=6):
 
 def run(tracker, sequence):
     return [tracker.update(detections, t_s) for t_s, detections in sequence]
-
-
-# --- what must hold for any input ------------------------------------------------------------------------------------
 
 
 @given(frames())
@@ -169,9 +159,6 @@ def test_two_trackers_share_nothing(sequence):
     assert together == alone
 
 
-# --- time ------------------------------------------------------------------------------------------------------------
-
-
 @pytest.mark.parametrize(("gap_s", "ids"), [(LOST_S, {1}), (LOST_S + 0.01, {2})])
 def test_a_gap_longer_than_lost_s_gives_a_new_id(gap_s, ids):
     follower = make(confirm_hits=1)
@@ -224,9 +211,6 @@ def test_a_walker_keeps_his_id_at_any_rate_and_with_every_second_frame_dropped(f
         if step % 2 or step < fps:
             ids |= {track.track_id for track in follower.update(boxes(walker(40.0 * step / fps)), step / fps)}
     assert ids == {1}
-
-
-# --- identity --------------------------------------------------------------------------------------------------------
 
 
 def follow(fps, seconds, place, hidden=lambda number, t_s: False):
@@ -310,9 +294,6 @@ def test_the_threshold_itself_is_strong_though_it_is_no_float32():
     assert len(make(high_confidence=0.7).update(boxes(walker(0.0, confidence=0.7)), 0.0)) == 1
 
 
-# --- states ----------------------------------------------------------------------------------------------------------
-
-
 def test_a_track_is_tentative_until_seen_often_enough():
     follower = make(confirm_hits=3)
     states = [follower.update(boxes(walker(50.0)), 0.1 * step)[0].state for step in range(4)]
@@ -335,9 +316,6 @@ def test_memory_is_bounded_and_the_longest_unseen_go_first(monkeypatch):
     for step in range(6):
         follower.update(boxes(walker(200.0 * step)), 0.1 * step)
     assert [track.track_id for track in follower.update(Detections.empty(), 0.6)] == [4, 5, 6]
-
-
-# --- names -----------------------------------------------------------------------------------------------------------
 
 
 def test_an_animal_called_by_changing_names_stays_one_track_and_keeps_the_prevailing_name():
@@ -397,9 +375,6 @@ def test_groups_that_share_tracks_are_the_callers_choice():
     for step, class_id in enumerate([PERSON, HORSE, CAR]):
         tracks = follower.update(boxes(walker(50.0, class_id=class_id)), 0.1 * step)
     assert [t.track_id for t in tracks] == [1, 2]
-
-
-# --- overlap ---------------------------------------------------------------------------------------------------------
 
 
 @given(st.lists(st.tuples(*[st.floats(-1e3, 1e3)] * 2, *[st.floats(0, 1e3)] * 2), min_size=1, max_size=4))
