@@ -116,14 +116,25 @@ def _suppresses(
 
     Compares without a division, so that two boxes without area do not overlap instead of being 0 / 0.
     """
-    left, top, right, bottom = (edge[:, None] for edge in xyxy[first].T)
-    left2, top2, right2, bottom2 = xyxy[second].T
-    width = np.minimum(right, right2) - np.maximum(left, left2)
-    height = np.minimum(bottom, bottom2) - np.maximum(top, top2)
-    shared = np.maximum(width, 0.0) * np.maximum(height, 0.0)
-    union = (right - left) * (bottom - top) + (right2 - left2) * (bottom2 - top2) - shared
-    result: npt.NDArray[np.bool_] = (shared > iou * union) & (class_id[first][:, None] == class_id[second])
+    a, b = xyxy[first], xyxy[second]
+    shared = np.minimum(a[:, 2, None], b[:, 2])  # everything below works in two matrices: they stay in the cache
+    other = np.maximum(a[:, 0, None], b[:, 0])
+    shared -= other
+    np.maximum(shared, 0.0, out=shared)
+    height = np.minimum(a[:, 3, None], b[:, 3])
+    height -= np.maximum(a[:, 1, None], b[:, 1], out=other)
+    shared *= np.maximum(height, 0.0, out=height)
+    union = np.add(_areas(a)[:, None], _areas(b), out=other)
+    union -= shared
+    union *= iou
+    result: npt.NDArray[np.bool_] = shared > union
+    result &= class_id[first][:, None] == class_id[second]
     return result
+
+
+def _areas(xyxy: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    areas: npt.NDArray[np.float64] = (xyxy[:, 2] - xyxy[:, 0]) * (xyxy[:, 3] - xyxy[:, 1])
+    return areas
 
 
 def _survivors(suppresses: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:

@@ -158,6 +158,8 @@ def _options(runtime: ModuleType, threads: int, *, optimise: bool) -> object:
     options.inter_op_num_threads = 1
     options.execution_mode = runtime.ExecutionMode.ORT_SEQUENTIAL
     options.use_deterministic_compute = True
+    # Its threads spin while the model runs, which is faster, but not after it, when the processor is needed elsewhere.
+    options.add_session_config_entry("session.force_spinning_stop", "1")
     # Its threads wait for work in a busy loop, ONNX Runtime's default: on cores of its own a small network is a third
     # faster so, on contended cores slower (benchmarks/detector_overhead.py prints both).
     options.add_session_config_entry("session.intra_op.allow_spinning", "1")
