@@ -132,3 +132,7 @@ class BoxMotion:
     def corners(self) -> Float64Array:
         """The boxes as left, top, right, bottom (N, 4), always in order."""
         return to_corners(self.box)
+
+    def expected_error(self) -> Float64Array:
+        """Variance (N, 2), square pixels, of where the centre of the next box lies around the prediction."""
+        return self.variance[:, :2] + (BOX_STD * sizes(self.box)) ** 2

@@ -1,9 +1,10 @@
 """From boxes frame by frame to objects that keep their number: association in two stages, after ByteTrack.
 
 Strong boxes are matched first; weak ones may only continue a track that is left over (Zhang et al., "ByteTrack",
-2022). Two things differ, because they measured better (docs/tracking.md): overlap is taken with boxes grown by what the
-prediction does not know, so that few frames a second and one to two seconds behind an obstacle are bridged; and time
-is real time, so that dropped frames and changing rates do no harm.
+2022). Three things differ, because they measured better (docs/tracking.md): overlap is taken with boxes grown by what
+the prediction does not know, so that few frames a second and one to two seconds behind an obstacle are bridged; among
+overlapping candidates nearness to the prediction counts, too; and time is real time, so that dropped frames and
+changing rates do no harm.
 """
 
 from __future__ import annotations
@@ -30,6 +31,9 @@ itself is that of C-BIoU (Yang et al., 2023), there by a fixed factor."""
 MAX_MARGIN: Final = 0.5
 """Most that a box grows to each side, in sizes of the box."""
 
+NEARNESS: Final = 0.1
+"""Weight of nearness: similarity = overlap * exp(-NEARNESS * d^2), d the Mahalanobis distance of the centres."""
+
 WEAK_IOU: Final = 0.4
 """Least overlap, without growing, by which a weak box continues a track: ByteTrack asks 0.5 there."""
 
@@ -48,6 +52,10 @@ VOTE_LEAD: Final = 1.5
 
 MAX_UNSEEN: Final = 1000
 """Most tracks remembered that this frame does not show; beyond it those unseen longest are forgotten."""
+
+
+_LEAST: Final = 1e-6
+"""Similarity of a pair that may be matched though it is far from the prediction: never the 0 that forbids."""
 
 
 class _Boxes(NamedTuple):
@@ -170,8 +178,11 @@ class Tracker:
             most = MAX_MARGIN * sizes(motion.box[rows])
             margin, least = np.minimum(MARGIN_STD * np.sqrt(motion.variance[rows, :2]), most), self._settings.match_iou
         overlap = grown_iou(motion.corners()[rows], boxes.xyxy, margin)
-        allowed = (overlap >= least) & (self._rows.family[rows, None] == boxes.family[None, :])
-        return np.where(allowed, overlap, 0.0)
+        centre, error = to_centre(boxes.xyxy), motion.expected_error()[rows]
+        away_x, away_y = (centre[None, :, axis] - motion.box[rows, axis, None] for axis in (0, 1))
+        distance = away_x * away_x / error[:, :1] + away_y * away_y / error[:, 1:]
+        allowed = (overlap >= least) & (overlap > 0.0) & (self._rows.family[rows, None] == boxes.family[None, :])
+        return np.where(allowed, np.maximum(overlap * np.exp(-NEARNESS * distance), _LEAST), 0.0)
 
     def _continue(self, rows: IndexArray, boxes: _Boxes, t_s: float) -> None:
         self._motion.update(rows, to_centre(boxes.xyxy), boxes.confidence)
