@@ -2,7 +2,8 @@
 
 Usage: python scripts/demo.py [--out FOLDER]
 
-Watches a clip, prints the alerts as a second process receives them, and writes the annotated video.
+Watches the demo scene at its own speed, prints the alerts as a second process receives them, and writes the annotated
+video and a page with pictures.
 """
 
 from __future__ import annotations
@@ -16,55 +17,60 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
+
+import demo_page
 
 ROOT = Path(__file__).resolve().parents[1]
-SHARED = ROOT.parent / "shared"
-CLIP = SHARED / "data" / "video" / "vtest.avi"
-ZONE = "track:0,0.45 1,0.45 1,0.75 0,0.75"
+CLIP = ROOT / "scenes" / "clips" / "demo.mp4"
+TRUTH = CLIP.with_suffix("").with_suffix(".truth.json")
 
 
 def main() -> int:
     """Run the demo; returns the exit code."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", type=Path, default=ROOT / "demo-output", help="folder for the results")
-    out = parser.parse_args().out
-    if not CLIP.is_file():
-        print(
-            "make demo needs a clip and a detector, and this version ships none yet: put the development footage into "
-            "../shared, or run `railwatch watch YOUR_VIDEO --model YOUR_MODEL.onnx`",
-            file=sys.stderr,
-        )
-        return 3
+    parser.add_argument("--port", type=int, default=5556, help="port of the alerts; the next one takes nonces")
+    options = parser.parse_args()
+    out: Path = options.out
     out.mkdir(parents=True, exist_ok=True)
-    received: list[str] = []
-    with _subscriber(received):
-        done = _railwatch(
-            "watch", str(CLIP), "--zone", ZONE, "--bind", f"tcp://127.0.0.1:{PORT}", "--wait-subscribers", "1",
-            "--jsonl", str(out / "alerts.jsonl"), "--save", str(out / "annotated.mp4"),
+    log, video = out / "alerts.jsonl", out / "annotated.mp4"
+    endpoint = f"tcp://127.0.0.1:{options.port}"
+    received: list[dict[str, Any]] = []
+    print(f"watching {CLIP.name} at its own speed; a second process subscribes to its alerts", flush=True)
+    with _subscriber(endpoint, received):
+        zones = [part for zone in zones_of(TRUTH) for part in ("--zone", zone)]
+        code = _railwatch(
+            "watch", str(CLIP), *zones, "--bind", endpoint, "--wait-subscribers", "1", "--realtime",
+            "--jsonl", str(log), "--save", str(video),
         )  # fmt: skip
-    if done != 0:
-        return done
-    sent = (out / "alerts.jsonl").read_text(encoding="utf-8").splitlines()
-    print(f"{len(received)} of {len(sent)} alerts arrived at the subscriber in the other process")
-    print(f"annotated video: {out / 'annotated.mp4'}")
+    if code != 0:
+        return code
+    sent = [json.loads(line) for line in log.read_text(encoding="utf-8").splitlines()]
+    page = demo_page.write(out / "index.html", video, sent)
+    worst = max((alert["severity"] for alert in sent), key=["NOTICE", "WARNING", "EMERGENCY"].index, default="nothing")
+    print(f"seen: {len(sent)} alerts up to {worst}; {len(received)} of them arrived in the other process")
+    print(f"look at: {page} (pictures) and {video}")
     print("your own video: railwatch watch YOUR_VIDEO --zone 'track:0,0.5 1,0.5 1,1 0,1' --save out.mp4")
-    return 0 if len(received) == len(sent) > 0 else 1
+    arrived = [alert["seq"] for alert in received] == [alert["seq"] for alert in sent]
+    return 0 if sent and arrived else 1
 
 
-PORT = 5556
-"""Port of the demo; the nonces go to the next one."""
+def zones_of(truth: Path) -> list[str]:
+    """The zones of a scene as `--zone` options."""
+    zones = json.loads(truth.read_text(encoding="utf-8"))["zones"]
+    return [f"{zone['kind']}:" + " ".join(f"{x},{y}" for x, y in zone["polygon_norm"]) for zone in zones]
 
 
 def _railwatch(*arguments: str) -> int:
-    return subprocess.run(
-        [sys.executable, "-m", "railwatch", *arguments], cwd=ROOT, env=_environment(), check=False
-    ).returncode
+    command = [sys.executable, "-m", "railwatch", *arguments]
+    return subprocess.run(command, cwd=ROOT, env=_environment(), check=False).returncode
 
 
 @contextmanager
-def _subscriber(received: list[str]) -> Iterator[None]:
+def _subscriber(endpoint: str, received: list[dict[str, Any]]) -> Iterator[None]:
     """`railwatch listen` as a process of its own; what it receives is printed and kept."""
-    command = [sys.executable, "-m", "railwatch", "listen", "--json", "--connect", f"tcp://127.0.0.1:{PORT}"]
+    command = [sys.executable, "-m", "railwatch", "listen", "--json", "--connect", endpoint]
     with subprocess.Popen(command, cwd=ROOT, env=_environment(), stdout=subprocess.PIPE, text=True) as process:
         reader = threading.Thread(target=_show, args=(process, received))
         reader.start()
@@ -75,18 +81,16 @@ def _subscriber(received: list[str]) -> Iterator[None]:
             reader.join()
 
 
-def _show(process: subprocess.Popen[str], received: list[str]) -> None:
+def _show(process: subprocess.Popen[str], received: list[dict[str, Any]]) -> None:
     if process.stdout is None:
         raise AssertionError("the subscriber was started with a pipe")
     for line in process.stdout:
         event = json.loads(line)
         if "alert_id" in event:
-            received.append(line)
-            print(
-                f"  subscriber: {event['severity']} {event['action']} {event['section_id']}: {event['why']}", flush=True
-            )
+            received.append(event)
+            print(f"  subscriber: {event['severity']} {event['action']}: {event['why']}", flush=True)
         elif event.get("event") == "section":
-            print(f"  subscriber: section {event.get('section_id')} is {event.get('state')}", flush=True)
+            print(f"  subscriber: the track is {event['state']}", flush=True)
 
 
 def _environment() -> dict[str, str]:
