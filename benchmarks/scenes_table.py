@@ -38,8 +38,9 @@ class Row:
     warning_s: float | None
     notice_s: float | None
     false_warnings: int
+    let_go_s: float | None
 
-    @property
+    @property  # LET GO is the worst that can happen to an alarm that was in time
     def verdict(self) -> str:
         """What to say of it in a word or two."""
         if self.false_warnings:
@@ -48,6 +49,8 @@ class Row:
             return "silent" if self.warning_s is None else "FALSE ALERT"
         if self.warning_s is None:
             return "MISSED"
+        if self.let_go_s is not None:
+            return "LET GO"
         return "in time" if self.warning_s - self.entry_s <= ALLOWED_S else "LATE"
 
 
@@ -94,6 +97,7 @@ def watch_scene(name: str, model: Path) -> Row:
         if alert.severity >= Severity.WARNING and alert.action.value in {"OPENED", "ESCALATED"}
     ]
     true = [t_s for t_s in raised if any(a <= t_s and (b is None or t_s <= b + ALLOWED_S) for a, b in stays)]
+    fallen = [t_s for t_s, alert in told if alert.action.value in {"CLOSED", "DEESCALATED"}]
     notices = [t_s for t_s, alert in told if alert.severity is Severity.NOTICE and alert.action.value == "OPENED"]
     return Row(
         name=name,
@@ -103,6 +107,7 @@ def watch_scene(name: str, model: Path) -> Row:
         warning_s=min(true, default=None),
         notice_s=min(notices, default=None),
         false_warnings=len(raised) - len(true),
+        let_go_s=min((t for t in fallen if any(a <= t and (b is None or t < b) for a, b in stays)), default=None),
     )
 
 
@@ -116,17 +121,18 @@ def table(rows: list[Row], model: Path) -> str:
         "# The rendered scenes, watched",
         "",
         f"`python benchmarks/scenes_table.py`, model `{model.name}`, one run. Times in seconds of the clip; WARNING is",
-        f"wanted at most {ALLOWED_S:g} s after the entry, and never in a scene without one.",
+        f"wanted at most {ALLOWED_S:g} s after the entry, and never in a scene without one. Let go: the alarm fell or",
+        "closed while somebody was still on the track.",
         "",
-        "| scene | what happens | entry | WARNING | after | NOTICE | false WARNINGs | verdict |",
-        "|---|---|---|---|---|---|---|---|",
+        "| scene | what happens | entry | WARNING | after | NOTICE | let go | false WARNINGs | verdict |",
+        "|---|---|---|---|---|---|---|---|---|",
     ]
     for row in rows:
         both = row.entry_s is not None and row.warning_s is not None
         after = f"{row.warning_s - row.entry_s:.1f}" if both else "-"
         lines.append(
             f"| {row.name} | {row.title} | {told(row.entry_s)} | {told(row.warning_s)} | {after} "
-            f"| {told(row.notice_s)} | {row.false_warnings} | {row.verdict} |"
+            f"| {told(row.notice_s)} | {told(row.let_go_s)} | {row.false_warnings} | {row.verdict} |"
         )
     return "\n".join(lines) + "\n"
 
