@@ -62,13 +62,11 @@ def test_ctrl_c_ends_with_the_code_of_an_interrupt(monkeypatch, capsys):
     assert "Traceback" not in told
 
 
-def test_a_reader_that_went_away_is_no_fault(root):
-    code = "from railwatch.cli.check import check; check(schema=True)"
-    program = f"import sys, railwatch.cli.main as m; m.build_app = lambda: (lambda: exec({code!r})); m.main()"
-    with subprocess.Popen(
-        [sys.executable, "-c", program], cwd=root, stdout=subprocess.PIPE, stderr=subprocess.PIPE
-    ) as process:
+def test_a_reader_that_went_away_is_told_nothing(root):
+    """`railwatch check --schema | head`: whoever closed the pipe does not want to read a traceback."""
+    command = [sys.executable, "-m", "railwatch", "check", "--schema"]
+    with subprocess.Popen(command, cwd=root, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
         process.stdout.close()
         told = process.stderr.read()
-    assert process.returncode == 0, told
+    assert process.returncode in {0, 1}
     assert told == b""
