@@ -20,7 +20,7 @@ from scenes.picture import finished
 from scenes.truth import truth_of
 from scenes.workplace import BUILD, Workplace, read_picture, scenario_paths, seen_in_masks, workplace_of
 
-CRF = 24
+CRF = 21
 
 
 def encode(scene: script.Scenario, actors: Sequence[Actor], place: Workplace) -> None:

@@ -59,7 +59,7 @@ def truth_of(scene: Scenario, actors: Sequence[Actor], seen_at: SeenAt) -> Json:
         "reference_y_m": scene.reference_m,
         "actors": [_actor(actor) for actor in actors],
         "entries": entries(scene, actors),
-        "frames": [_frame(scene, actors, index, seen_at) for index in range(scene.frames)],
+        "frames": [frame_of(scene, actors, index, seen_at) for index in range(scene.frames)],
     }
 
 
@@ -148,7 +148,8 @@ def _stay(actor: Actor, track: RailTrack, enter_s: float, leave_s: float | None)
     return row | {"enter_s": enter_s, "leave_s": leave_s}
 
 
-def _frame(scene: Scenario, actors: Sequence[Actor], index: int, seen_at: SeenAt) -> Json:
+def frame_of(scene: Scenario, actors: Sequence[Actor], index: int, seen_at: SeenAt) -> Json:
+    """What is true of one frame."""
     t_s = index / scene.fps
     matrix = frame_matrix(scene.camera, scene.seed, t_s)
     objects = [_object(scene, actor, t_s, matrix, seen_at(index, actor)) for actor in actors]
