@@ -72,7 +72,29 @@ ABLATIONS: dict[str, dict[str, float]] = {
 }
 
 Tuned = dict[str, dict[str, dict[str, Any]]]
-TUNED: Tuned = {"generated": {}, "vtest": {}}
+TUNED: Tuned = {
+    "generated": {
+        "railwatch": {"high_confidence": 0.5, "match_iou": 0.2},
+        "ByteTrack": {"high_conf_det_threshold": 0.5, "minimum_iou_threshold": 0.05, "above": 0.0, "timestamps": False},
+        "OC-SORT": {
+            "high_conf_det_threshold": 0.3,
+            "minimum_iou_threshold": 0.1,
+            "direction_consistency_weight": 0.2,
+            "timestamps": False,
+        },
+    },
+    "vtest": {
+        "railwatch": {"high_confidence": 0.6, "match_iou": 0.1},
+        "ByteTrack": {"high_conf_det_threshold": 0.7, "minimum_iou_threshold": 0.02, "above": 0.1, "timestamps": True},
+        "OC-SORT": {
+            "high_conf_det_threshold": 0.5,
+            "minimum_iou_threshold": 0.05,
+            "direction_consistency_weight": 0.0,
+            "timestamps": True,
+        },
+    },
+}
+"""What `--tune` found."""
 
 
 def main() -> None:
