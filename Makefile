@@ -2,6 +2,7 @@
 PYTHON3 ?= python3
 SHARED ?= ../shared
 MODEL ?= $(SHARED)/models/yolox_nano_416.onnx
+SCENES_VENV ?= $(HOME)/.cache/railwatch/scenes
 VIDEO ?= $(SHARED)/data/video/vtest.avi
 
 export PYTHONPATH := $(CURDIR)
@@ -11,7 +12,7 @@ cpu = set -e; python="$$($(PYTHON3) scripts/venv.py cpu)";
 dev = set -e; python="$$($(PYTHON3) scripts/venv.py cpu dev)";
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check lint format-check types imports tree hooks bench format constraints clean
+.PHONY: help scenes demo test check lint format-check types imports tree hooks bench format constraints clean
 
 help:  ## what can be made
 	@sed -n 's/^\([a-z-]*\):.*  ## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 22
@@ -47,6 +48,11 @@ bench:  ## per-stage times against the bare session (MODEL=, VIDEO=)
 	@for file in "$(MODEL)" "$(VIDEO)"; do \
 	  [ -f "$$file" ] || { echo "bench needs $$file: name others with make bench MODEL=FILE VIDEO=FILE" >&2; exit 1; }; done
 	@$(cpu) "$$python" -m railwatch bench --model "$(MODEL)" --video "$(VIDEO)"
+
+scenes:  ## render the scenes in an environment of their own, Python 3.11 (SCENES="demo night", else all)
+	@[ -e "$(SCENES_VENV)/.complete" ] || { $(PYTHON3) -m venv "$(SCENES_VENV)" \
+	  && "$(SCENES_VENV)/bin/pip" install -q -r scenes/requirements.txt && touch "$(SCENES_VENV)/.complete"; }
+	@"$(SCENES_VENV)/bin/python" -m scenes.render $(SCENES)
 
 format:  ## format the code and mend what ruff can mend
 	@$(dev) "$$python" -m ruff check --fix; "$$python" -m ruff format
