@@ -28,8 +28,9 @@ names = st.text(st.characters(exclude_categories=["Cs"]), max_size=12)
 @st.composite
 def boxes(draw, width=1000.0, height=1000.0):
     """A box in pixels that lies around a frame, sometimes partly outside."""
-    left, right = sorted(draw(st.tuples(st.floats(-50.0, width + 50.0), st.floats(-50.0, width + 50.0))))
-    top, bottom = sorted(draw(st.tuples(st.floats(-50.0, height + 50.0), st.floats(-50.0, height + 50.0))))
+    across, down = st.floats(-0.05 * width, 1.05 * width), st.floats(-0.05 * height, 1.05 * height)
+    left, right = sorted(draw(st.tuples(across, across)))
+    top, bottom = sorted(draw(st.tuples(down, down)))
     return (left, top, right, bottom)
 
 

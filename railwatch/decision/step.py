@@ -152,7 +152,10 @@ def _subject(before: Incident | None, after: Incident | None) -> Incident:
 
 
 def _captured_at(state: DecisionState, section_id: str, sight: SectionSight) -> str | None:
-    """When the newest frame was taken that bears on the section: of the cameras that see somebody, else of any."""
+    """When the newest frame was taken that bears on the section: of the cameras that see somebody, else of any.
+
+    It is asked only when an intrusion is told, which a frame of one of these cameras began.
+    """
     names = [hit.zone.camera_id for hit in sight.hits] or list(cameras_of(state.site, section_id))
     heard = [memory for name in names if (memory := state.cameras[name]).captured_at is not None]
-    return max(heard, key=lambda memory: memory.heard_s).captured_at if heard else None
+    return max(heard, key=lambda memory: memory.heard_s).captured_at

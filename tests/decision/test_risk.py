@@ -37,6 +37,7 @@ def test_sentence_tells_each_object_once_at_its_most_dangerous_place():
     assert sentence(hits, 14.4) == "2 people and 1 sheep on the track, 1 cow near the track, for 14 s"
     assert sentence(hits[:1], 0.9) == "1 cow near the track"
     assert sentence(hits[:1], 1.0) == "1 cow near the track, for 1 s"
+    assert sentence(hits[:1] + hits[3:4], 0.9) == "1 person on the track, 1 cow near the track"
     assert sentence([], 5.0) == "nobody is seen now"
 
 

@@ -8,6 +8,7 @@ from railwatch.core.alerts import Action, AlertKind, AlertObject, CameraState, S
 from railwatch.core.settings import CameraSettings
 from railwatch.core.types import TrackState, ZoneKind
 from railwatch.decision.inputs import Stamped, Tick
+from railwatch.decision.presence import FrameMemory, SectionView
 from tests.scenario import EPOCH, IN_APPROACH, ON_TRACK, OUTSIDE, Hub, actions, band, site, track
 
 CLEAR, OCCUPIED, UNKNOWN = SectionState.CLEAR, SectionState.OCCUPIED, SectionState.UNKNOWN
@@ -236,3 +237,28 @@ def test_a_fall_in_severity_without_anybody_in_the_picture_says_so():
     alerts = hub.watch(1.5, 2.1)
     assert actions(alerts) == ["INTRUSION DEESCALATED NOTICE"]
     assert alerts[0].why == "nobody is seen now"
+
+
+def test_a_count_that_stays_is_told_once():
+    hub = Hub(site(update_interval_s=2.0))
+    hub.watch(0.0, 1.0, ON_TRACK)
+    hub.watch(1.0, 12.0, ON_TRACK, 0.45, 0.55)
+    assert [alert.action for alert in hub.alerts] == [Action.OPENED, Action.UPDATED]
+
+
+def test_a_count_that_grows_again_within_the_interval_waits_for_it():
+    hub = Hub(site(update_interval_s=2.0))
+    hub.watch(0.0, 3.0, ON_TRACK)
+    hub.watch(3.0, 4.0, ON_TRACK, 0.45)
+    hub.watch(4.0, 8.0, ON_TRACK, 0.45, 0.55)
+    assert [(alert.action.value, alert.captured_at) for alert in hub.alerts[1:]] == [
+        ("UPDATED", "captured 3.200"),
+        ("UPDATED", "captured 5.200"),
+    ]
+
+
+def test_the_steady_count_is_what_enough_frames_reach():
+    frames = tuple(FrameMemory(frozenset(), count) for count in (1, 1, 3, 1, 2))
+    view = SectionView(window=frames)
+    assert [view.steady_count(needed) for needed in (1, 2, 3, 5)] == [3, 2, 1, 1]
+    assert SectionView(window=frames[:2]).steady_count(3) == 0

@@ -55,6 +55,7 @@ def test_blindness_opens_rises_falls_and_closes_after_settling():
     hub.watch(1.4, 1.6, state=DEGRADED, reason="dark")
     hub.watch(1.6, 2.0)
     assert hub.section() is UNKNOWN  # four good frames are not yet a window
+    assert Action.CLOSED not in {alert.action for alert in hub.alerts}
     hub.see(2.0)
     assert actions(hub.alerts) == [
         "BLINDNESS OPENED NOTICE",

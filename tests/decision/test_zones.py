@@ -1,9 +1,9 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 
-from railwatch.core.geometry import Point
+from railwatch.core.geometry import Point, contains, footprint, ground_point, overlap_fraction
 from railwatch.core.types import Size, TrackState, Zone, ZoneKind
 from railwatch.decision.zones import find_hits, is_ignored, normalised, stands_in
 from tests.scenario import SIZE, band, track
@@ -40,6 +40,35 @@ def test_normalised_boxes_end_at_the_edges_of_a_frame_that_is_no_square():
 )
 def test_feet_decide_not_heads(box, inside):
     assert stands_in(SQUARE, box, 0.3) is inside
+
+
+@pytest.mark.parametrize(
+    "box",
+    [
+        (0.1, 0.0, 0.1, 0.25),  # foot on the upper edge
+        (0.1, 0.0, 0.1, 0.5),  # on the lower edge
+        (0.0, 0.0, 0.0, 0.375),  # on the left edge
+        (0.25, 0.0, 0.25, 0.375),  # on the right edge
+    ],
+)
+def test_a_foot_on_the_edge_of_a_zone_stands_in_it(box):
+    zone = (Point(0.0, 0.25), Point(0.25, 0.25), Point(0.25, 0.5), Point(0.0, 0.5))
+    assert stands_in(zone, box, 0.3)
+
+
+@given(boxes(1.0, 1.0), boxes(1.0, 1.0))
+def test_looking_at_the_bounds_first_changes_no_answer(zone, box_norm):
+    left, top, right, bottom = normalised(zone, Size(1, 1))
+    assume(right - left > 0.01 and bottom - top > 0.01)
+    polygon = (Point(left, top), Point(right, top), Point(right, bottom), Point(left, bottom))
+    box_norm = normalised(box_norm, Size(1, 1))
+    exact = contains(polygon, ground_point(box_norm)) or overlap_fraction(polygon, footprint(box_norm)) >= 0.3
+    assert stands_in(polygon, box_norm, 0.3) == exact
+
+
+def test_an_object_in_the_upper_right_corner_is_found():
+    zone = (Point(0.8, 0.0), Point(1.0, 0.0), Point(1.0, 0.3), Point(0.8, 0.3))
+    assert stands_in(zone, (0.85, 0.05, 0.95, 0.2), 0.3)
 
 
 def test_without_overlap_only_the_ground_point_counts():
