@@ -21,6 +21,9 @@ from typing import Any
 
 import demo_page
 
+from railwatch.core.errors import RailwatchError
+from railwatch.perception.manifest import default_model
+
 ROOT = Path(__file__).resolve().parents[1]
 CLIP = ROOT / "scenes" / "clips" / "demo.mp4"
 TRUTH = CLIP.with_suffix("").with_suffix(".truth.json")
@@ -32,6 +35,15 @@ def main() -> int:
     parser.add_argument("--out", type=Path, default=ROOT / "demo-output", help="folder for the results")
     parser.add_argument("--port", type=int, default=5556, help="port of the alerts; the next one takes nonces")
     options = parser.parse_args()
+    try:
+        default_model()
+    except RailwatchError:
+        print(
+            "make demo needs a detector, and this version ships none yet: put the folder shared with the development "
+            "models beside the checkout, or run: railwatch watch YOUR_VIDEO --model YOUR_MODEL.onnx",
+            file=sys.stderr,
+        )
+        return 4
     out: Path = options.out
     out.mkdir(parents=True, exist_ok=True)
     log, video = out / "alerts.jsonl", out / "annotated.mp4"
