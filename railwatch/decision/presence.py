@@ -10,7 +10,7 @@ from typing import Final
 from railwatch.core.alerts import CameraState, Severity
 from railwatch.core.settings import SiteSettings
 from railwatch.core.types import Observation, ZoneKind
-from railwatch.decision.risk import severity_in
+from railwatch.decision.risk import RULES, severity_in
 from railwatch.decision.zones import Hit, find_hits
 
 MAX_OBSERVED_GAP_S: Final = 1.25
@@ -151,7 +151,7 @@ def _look(
         quiet_s=MappingProxyType(quiet_s),
         hits=hits,
         dwell_since=MappingProxyType(dwell_since),
-        longest_dwell_s=max((seen.t_s - since for since in dwell_since.values()), default=0.0),
+        longest_dwell_s=_longest_dwell(hits, dwell_since, seen.t_s),
     )
 
 
@@ -168,6 +168,14 @@ def _channels(hits: tuple[Hit, ...], severity_without_trains: Severity) -> froze
 def group_channel(group: str) -> str:
     """The channel that tells that a class group was seen."""
     return f"group:{group}"
+
+
+def _longest_dwell(hits: tuple[Hit, ...], dwell_since: Mapping[tuple[int, str], float], t_s: float) -> float:
+    """How long somebody has been at the most dangerous place of this frame: time near the track is not time on it."""
+    order = list(RULES)
+    worst = min((order.index(hit.zone.kind) for hit in hits), default=0)
+    at_worst = (hit for hit in hits if hit.zone.kind is order[worst])
+    return max((t_s - dwell_since[hit.track.track_id, hit.zone.zone_id] for hit in at_worst), default=0.0)
 
 
 def _dwell_since(view: SectionView, hits: tuple[Hit, ...], seen: Observation) -> dict[tuple[int, str], float]:

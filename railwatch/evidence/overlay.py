@@ -86,7 +86,7 @@ def _draw_bar(
         text = f" {name}: {state.value} "
         width = cv2.getTextSize(text, _FONT, scale, 1)[0][0]
         cv2.rectangle(picture, (left, 0), (left + width, height), STATE_COLOURS[state], cv2.FILLED)
-        _put_text(picture, text, (left, height - round(10 * scale)), scale, _WHITE)
+        cv2.putText(picture, text, (left, height - round(10 * scale)), _FONT, scale, _WHITE, 1, cv2.LINE_AA)
         left += width + 2
     _put_text(picture, f" {seen.camera_id} {seen.t_s:.1f} s", (left, height - round(10 * scale)), scale, _WHITE)
     if message:
@@ -94,6 +94,9 @@ def _draw_bar(
 
 
 def _put_text(picture: UInt8Array, text: str, at: tuple[int, int], scale: float, colour: Colour) -> None:
+    """One line of text on a dark ground: readable on gravel and on snow."""
     ascii_text = text.encode("ascii", "replace").decode()
-    cv2.putText(picture, ascii_text, at, _FONT, scale, _BLACK, 3, cv2.LINE_AA)
+    (width, height), below = cv2.getTextSize(ascii_text, _FONT, scale, 1)
+    left, base = at
+    cv2.rectangle(picture, (left, base - height - 2), (left + width, base + below), _BLACK, cv2.FILLED)
     cv2.putText(picture, ascii_text, at, _FONT, scale, colour, 1, cv2.LINE_AA)

@@ -90,6 +90,14 @@ def test_approach_is_a_notice_escalates_on_the_track_and_falls_back():
     assert [alert.seq for alert in hub.alerts] == [1, 2, 3, 4]
 
 
+def test_time_near_the_track_is_not_time_on_it():
+    hub = Hub(site())
+    hub.watch(0.0, 5.0, IN_APPROACH)
+    (alert,) = hub.watch(5.0, 6.0, ON_TRACK)
+    assert alert.why == "1 person on the track"
+    assert hub.state.cameras["cam"].views["main"].longest_dwell_s == pytest.approx(0.9)
+
+
 def test_severity_on_the_track_is_the_one_configured():
     hub = Hub(site(severity=Severity.EMERGENCY))
     assert actions(hub.watch(0.0, 1.0, ON_TRACK)) == ["INTRUSION OPENED EMERGENCY"]
