@@ -24,6 +24,8 @@ def write_clip(
         stream.pix_fmt = pix_fmt
         stream.codec_context.gop_size = 12
         stream.codec_context.thread_count = 1
+        if codec == "libx264":  # without its own threads and guesses of rate, or every run makes another file
+            stream.options = {"x264-params": "threads=1:lookahead-threads=1:rc-lookahead=0:mbtree=0:qp=20"}
         for index in range(frames):
             frame = av.VideoFrame.from_ndarray(textured(*size, shift=index), format="bgr24")
             frame.pts = index if pts is None else pts[index]
