@@ -28,7 +28,7 @@ from railwatch.evidence.overlay import draw_overlay
 from railwatch.evidence.video import VideoWriter
 from railwatch.messaging.publisher import Publisher
 from railwatch.perception.detector import OnnxDetector, open_detector
-from railwatch.perception.pipeline import CameraPipeline, run_file
+from railwatch.perception.pipeline import CameraPipeline, class_groups, run_file
 from railwatch.perception.source import Source, utc_now
 from railwatch.perception.tracker import Tracker
 
@@ -59,6 +59,10 @@ class Watch:
             sha256 = self._detector.model_sha256
             self.site = replace(site, model=replace(site.model, sha256=sha256))
             say(f"model {site.model.file} sha256 {sha256}")
+            seeable = class_groups(self.site.groups, self._detector.class_names)
+            for group in self.site.alarm_groups:
+                if group not in seeable:
+                    say(f"this model has no class of the group {group}: nothing of it can be seen")
             if not options.zones and options.config is None:
                 say("no --zone given: the whole frame is one track zone")
             self._pipeline = CameraPipeline(

@@ -103,6 +103,13 @@ def test_a_replay_of_the_recording_is_the_same_byte_for_byte(clip, model, tmp_pa
     assert len(again) == 4
 
 
+def test_a_group_that_the_model_cannot_see_is_told(clip, tmp_path):
+    path = tmp_path / "people-only.onnx"
+    onnx.save(presence_model(metadata=own_metadata(pixel_max="1", classes='["person"]')), path)
+    _, said = run(clip, path)
+    assert "this model has no class of the group animal: nothing of it can be seen" in said
+
+
 def test_a_zone_elsewhere_sees_nothing(clip, model):
     report, said = run(clip, model, zones=("track:0,0 0.2,0 0.2,1 0,1",))
     assert report.alerts == []

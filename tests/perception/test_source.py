@@ -171,8 +171,12 @@ class TestDamagedFiles:
             ("clip.h264", "libx264", None),
         ],
     )
-    @pytest.mark.parametrize("kept", [0.5, 0.82])
-    def test_a_file_cut_off_gives_its_good_frames_and_then_raises(self, tmp_path, name, codec, options, kept):
+    @pytest.mark.parametrize("kept", [0.5, 0.82, 0.83])
+    def test_a_file_cut_off_gives_its_good_frames_and_then_raises(self, request, tmp_path, name, codec, options, kept):
+        if (name, kept) == ("clip.ts", 0.83):
+            request.applymarker(
+                pytest.mark.xfail(reason="a cut between two frames of a transport stream leaves no trace: known limit")
+            )
         pix_fmt = "yuvj420p" if codec == "mjpeg" else "yuv420p"
         path = write_clip(tmp_path / name, codec, options=options, pix_fmt=pix_fmt)
         whole = read(path)
