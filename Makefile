@@ -9,7 +9,7 @@ export PYTHONPATH := $(CURDIR)
 
 # Each recipe begins with one of these: "$$python" is then the interpreter that has the dependencies.
 cpu = set -e; python="$$($(PYTHON3) scripts/venv.py cpu)";
-dev = set -e; python="$$($(PYTHON3) scripts/venv.py cpu dev)";
+dev = set -e; python="$$($(PYTHON3) scripts/venv.py cpu bridge relay classifiers cluster dev)";
 
 .DEFAULT_GOAL := help
 .PHONY: help scenes demo test check lint format-check types imports tree hooks bench format constraints clean

@@ -16,6 +16,9 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 HEADER = "# Versions that the tests passed with. Written by `make constraints`; do not edit by hand.\n"
+TOGETHER = ("cpu", "bridge", "relay", "classifiers", "cluster", "dev")
+"""Extras that the tests have in one environment."""
+
 APART = ("cuda", "openvino", "export")
 """Extras that exclude `cpu` or are large: of these only the packages named in pyproject.toml are pinned."""
 
@@ -34,7 +37,7 @@ def main() -> None:
     parsed = tomllib.loads(text)
     project = parsed["project"]
     optional = project["optional-dependencies"]
-    together = [*project["dependencies"], *(item for extra in ("cpu", "dev") for item in optional[extra])]
+    together = [*project["dependencies"], *(item for extra in TOGETHER for item in optional[extra])]
     pinned = resolve([*together, *parsed["build-system"]["requires"]])
     for extra in APART:
         pinned = {**resolve(optional[extra], "--no-deps"), **pinned}
