@@ -1,0 +1,6 @@
+"""`python -m classifiers`."""
+
+from classifiers.cli.main import main
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""The command line of classifiers, one file a command."""
