@@ -87,8 +87,8 @@ def open_data(  # noqa: PLR0913 - each is one choice of the user
     """Open class folders, or a root with train/ and val/, for training.
 
     Without `split` one is made: val/ beside train/ is the sealed test side and is not looked into; otherwise 15 % of
-    each class are carved off as test side. 15 % are the validation side. Without `size` the pictures' own size is taken (see
-    `natural_size`), and never less than `at_least` pixels.
+    each class are carved off as test side. 15 % are the validation side. Without `size` the pictures' own size is
+    taken (see `natural_size`), and never less than `at_least` pixels.
 
     Raises DataError (unreadable picture without `skip_bad`, empty class, ...) or OutputError (no cache can be written).
     """

@@ -1,8 +1,8 @@
 """Near-duplicates: pictures that are the same to the eye, found by a perceptual hash and confirmed by their colours.
 
 The hash is the sign of the 64 lowest frequencies of the grey picture against their median (Zauner 2010, "Implementation
-and Benchmarking of Perceptual Image Hash Functions", DCT variant). It stands scaling, recompression and small changes of
-brightness. A mirrored copy is also found, since training mirrors pictures itself.
+and Benchmarking of Perceptual Image Hash Functions", DCT variant). It stands scaling, recompression and small changes
+of brightness. A mirrored copy is also found, since training mirrors pictures itself.
 """
 
 from __future__ import annotations
