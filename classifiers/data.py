@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import statistics
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -33,9 +33,9 @@ class Pictures:
         paths: where each picture comes from, relative to the data's root.
     """
 
-    pixels: NDArray[np.uint8]
-    labels: NDArray[np.int64]
-    paths: tuple[str, ...]
+    pixels: NDArray[np.uint8] = field(repr=False)
+    labels: NDArray[np.int64] = field(repr=False)
+    paths: tuple[str, ...] = field(repr=False)
 
     def __post_init__(self) -> None:
         count = len(self.labels)
@@ -64,7 +64,7 @@ class Data:
     validation: Pictures
     classes: tuple[str, ...]
     size: int
-    split: Split
+    split: Split = field(repr=False)
     root: Path
 
     @property

@@ -2,20 +2,37 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, Final
 
-import numpy as np
 import torch
-from torch.nn import functional
+from torch import Tensor, nn
 
-from classifiers.config import NetworkConfig, TrainConfig
-from classifiers.data import Data, Pictures
+from classifiers import checkpoint
+from classifiers.chance import seed_of
+from classifiers.config import NetworkConfig, TrainConfig, to_dict
+from classifiers.data import Data
+from classifiers.errors import CheckpointError, ConfigError, TrainingError
+from classifiers.feed import Feed
+from classifiers.files import write_json, writing
+from classifiers.learning import Average, optimiser_of
 from classifiers.network import Network, build
+from classifiers.place import Place, placed
+from classifiers.split import save_split
+from classifiers.step import Step, validate
 
-OnEpoch = Callable[[int, Mapping[str, float]], None]
+Metrics = Mapping[str, float]
+OnEpoch = Callable[[int, Metrics], None]
+"""Called after every epoch with its number from 1 and its metrics, in the leading process."""
+OnStep = Callable[[int, int, int], None]
+"""Called after every step with the epoch, the steps done in it and the steps it has."""
+
+_ELSEWHERE: Final = frozenset({"device", "residence", "compile", "channels_last"})
+"""What may differ when a training resumes: where and how steps are computed, not which."""
 
 
 class StopTraining(Exception):  # noqa: N818 - it is not an error
@@ -40,7 +57,7 @@ class Result:
     best_epoch: int
     validation_accuracy: float
     validation_loss: float
-    history: tuple[Mapping[str, float], ...]
+    history: tuple[Metrics, ...]
     seconds: float
     stopped: str
 
@@ -51,83 +68,210 @@ def fit(
     data: Data,
     out: Path,
     on_epoch: OnEpoch | None = None,
+    on_step: OnStep | None = None,
+    *,
+    resume: bool = False,
 ) -> Result:
     """Train a network on `data.train`, choose by `data.validation`, and leave the run in the folder `out`.
 
-    After every epoch `on_epoch(epoch, metrics)` is called (epoch from 1) with epoch, train_loss, train_accuracy,
-    validation_loss, validation_accuracy, rate, seconds, pictures_per_s. StopTraining ends the training there; any other
-    exception goes through to the caller with the last checkpoint whole.
+    After every epoch the run on the disk is whole, and `on_epoch(epoch, metrics)` is called (epoch from 1) with epoch,
+    train_loss, train_accuracy, validation_loss, validation_accuracy, rate, seconds, pictures_per_s. StopTraining ends
+    the training there; any other exception goes through to the caller.
+
+    With `resume` a training that ended early, however it ended, goes on after its last whole epoch and gives the
+    weights that it would have given uninterrupted (on a CPU bit by bit). Under torchrun every process calls `fit`.
+
+    Raises ConfigError where network and data do not fit, CheckpointError where `out` holds another run, TrainingError
+    where the loss is no longer a number, OutputError where the run cannot be written.
     """
-    out.mkdir(parents=True, exist_ok=True)
+    _check_fit(network_config, data)
     begun = time.monotonic()
-    network = build(network_config, train_config.seed)
-    optimiser = torch.optim.AdamW(network.parameters(), lr=train_config.rate, weight_decay=train_config.weight_decay)
-    history: list[Mapping[str, float]] = []
-    stopped = "epochs"
-    for epoch in range(1, train_config.epochs + 1):
-        started = time.monotonic()
-        loss, accuracy = _one_epoch(network, optimiser, data.train, train_config, epoch)
-        validation_loss, validation_accuracy = _validate(network, data.validation)
-        seconds = time.monotonic() - started
-        history.append(
+    with placed(train_config.device) as place, torch.random.fork_rng(_cuda(place)):
+        trainer = _Trainer(network_config, train_config, data, out, place)
+        trainer.begin(resume=resume)
+        stopped = trainer.run(on_epoch, on_step)
+        best = trainer.best_metrics
+    return Result(
+        out=out,
+        epochs=len(trainer.history),
+        best_epoch=int(best["epoch"]),
+        validation_accuracy=best["validation_accuracy"],
+        validation_loss=best["validation_loss"],
+        history=tuple(trainer.history),
+        seconds=time.monotonic() - begun,
+        stopped=stopped,
+    )
+
+
+class _Trainer:
+    """The state of a training: network, optimiser, average, history, and the weights that are kept."""
+
+    def __init__(self, network_config: NetworkConfig, config: TrainConfig, data: Data, out: Path, place: Place) -> None:
+        self.network_config, self.config, self.data, self.out, self.place = network_config, config, data, out, place
+        self.history: list[Metrics] = []
+        self.kept: dict[str, Tensor] = {}
+        self.network: Network = build(network_config, seed_of(config.seed, "weights")).to(place.device)
+        if config.channels_last:
+            self.network.to(memory_format=torch.channels_last)
+        if place.world > 1 and place.device.type == "cuda":
+            self.network = nn.SyncBatchNorm.convert_sync_batchnorm(self.network)  # type: ignore[no-untyped-call]
+        self.optimiser = optimiser_of(self.network, config)
+        self.average = Average(self.network, config.ema) if config.ema else None
+        self.scaler = torch.amp.GradScaler(place.device.type, enabled=config.precision == "float16")
+        self.train_feed = Feed(data.train, place, config.residence)
+        self.validation_feed = Feed(data.validation, place, config.residence)
+
+    @property
+    def identity(self) -> str:
+        """What must be the same for a state to be resumed."""
+        train = {key: value for key, value in to_dict(self.config).items() if key not in _ELSEWHERE}
+        return json.dumps([to_dict(self.network_config), train, self.data.split_hash, self.place.world], sort_keys=True)
+
+    @property
+    def judged(self) -> Network:
+        """The network that is validated and kept: the moving average where there is one."""
+        return self.network if self.average is None else self.average.network  # type: ignore[return-value] # a copy of it
+
+    @property
+    def best_metrics(self) -> Metrics:
+        """Metrics of the epoch whose weights are kept; of equals the first."""
+        if self.config.keep == "last":
+            return self.history[-1]
+        return max(self.history, key=lambda row: (row["validation_accuracy"], -row["validation_loss"], -row["epoch"]))
+
+    def begin(self, *, resume: bool) -> None:
+        """Make the run's folder, or take up its state."""
+        if resume:
+            self._take_up(checkpoint.load_state(self.out))
+        elif self.place.leads:
+            checkpoint.require_unused(self.out)
+        self.place.wait()
+        if self.place.leads:
+            with writing(self.out):
+                self.out.mkdir(parents=True, exist_ok=True)
+            save_split(self.out / "split.json", self.data.split)
+            configs = {"network": to_dict(self.network_config), "train": to_dict(self.config)}
+            write_json(self.out / "config.json", configs)
+        if self.history:
+            self._publish()
+
+    def _take_up(self, state: dict[str, Any] | None) -> None:
+        if state is None:
+            return
+        if state["identity"] != self.identity:
+            raise CheckpointError(
+                f"{self.out} must be resumed with the configuration, split and number of processes it began with, "
+                f"but {_difference(state['identity'], self.identity)}"
+            )
+        checkpoint.load_weights(self.network, state["network"])
+        self.optimiser.load_state_dict(state["optimiser"])
+        if self.average is not None:
+            checkpoint.load_weights(self.average.network, state["average"])
+        self.scaler.load_state_dict(state["scaler"])
+        self.history, self.kept = list(state["history"]), dict(state["kept"])
+
+    def run(self, on_epoch: OnEpoch | None, on_step: OnStep | None) -> str:
+        """All epochs that are left. Returns why training ended."""
+        step = Step(self.network, self.optimiser, self.scaler, self.average, self.train_feed, self.config,
+                    self.data.classes)  # fmt: skip
+        while len(self.history) < self.config.epochs:
+            if self._patience_is_over():
+                return "patience"
+            self._epoch(step, len(self.history) + 1, on_step)
+            if self._told(on_epoch):
+                return "callback"
+        return "patience" if self._patience_is_over() and len(self.history) < self.config.epochs else "epochs"
+
+    def _epoch(self, step: Step, epoch: int, on_step: OnStep | None) -> None:
+        begun = time.monotonic()
+        try:
+            loss, accuracy, rate = step.epoch(epoch, on_step)
+        except TrainingError as error:
+            where = (
+                f"the last good checkpoint, epoch {epoch - 1}, is in {self.out}" if self.history else "none is saved"
+            )
+            raise TrainingError(
+                f"{error}: lower --rate from {self.config.rate:g}, or set --clip-norm; {where}"
+            ) from None
+        trained = time.monotonic() - begun
+        validation_loss, validation_accuracy = validate(self.judged, self.validation_feed, self.config)
+        self.history.append(
             {
                 "epoch": epoch,
                 "train_loss": loss,
                 "train_accuracy": accuracy,
                 "validation_loss": validation_loss,
                 "validation_accuracy": validation_accuracy,
-                "rate": train_config.rate,
-                "seconds": seconds,
-                "pictures_per_s": len(data.train) / seconds,
+                "rate": rate,
+                "seconds": time.monotonic() - begun,
+                "pictures_per_s": len(self.data.train) / trained,
             }
         )
-        if on_epoch is not None:
+        if int(self.best_metrics["epoch"]) == epoch:
+            self.kept = checkpoint.weights_of(self.judged)
+        if self.place.leads:
+            checkpoint.save_state(self.out, self._state())
+            self._publish()
+        self.place.wait()
+
+    def _state(self) -> dict[str, Any]:
+        return {
+            "format": checkpoint.FORMAT,
+            "identity": self.identity,
+            "network": checkpoint.weights_of(self.network),
+            "optimiser": self.optimiser.state_dict(),
+            "average": checkpoint.weights_of(self.average.network) if self.average else None,
+            "scaler": self.scaler.state_dict(),
+            "history": [dict(row) for row in self.history],
+            "kept": self.kept,
+        }
+
+    def _publish(self) -> None:
+        """Write what follows from the state: weights with meta.json, and the metrics."""
+        if not self.place.leads:
+            return
+        checkpoint.save_metrics(self.out, self.history)
+        checkpoint.save_weights(
+            self.out, self.kept, self.network_config, self.config, self.data.split, self.best_metrics
+        )
+
+    def _told(self, on_epoch: OnEpoch | None) -> bool:
+        """Tell the caller of the last epoch; whether it wants no more."""
+        enough = False
+        if on_epoch is not None and self.place.leads:
             try:
-                on_epoch(epoch, history[-1])
+                on_epoch(len(self.history), self.history[-1])
             except StopTraining:
-                stopped = "callback"
-                break
-    best = max(history, key=lambda metrics: metrics["validation_accuracy"])
-    return Result(
-        out=out,
-        epochs=len(history),
-        best_epoch=int(best["epoch"]),
-        validation_accuracy=best["validation_accuracy"],
-        validation_loss=best["validation_loss"],
-        history=tuple(history),
-        seconds=time.monotonic() - begun,
-        stopped=stopped,
-    )
+                enough = True
+        return self.place.agreed(enough)
+
+    def _patience_is_over(self) -> bool:
+        patience = self.config.patience
+        if not patience or len(self.history) <= patience:
+            return False
+        lowest = min(range(len(self.history)), key=lambda row: self.history[row]["validation_loss"])
+        return len(self.history) - 1 - lowest >= patience
 
 
-def _one_epoch(
-    network: Network, optimiser: torch.optim.Optimizer, side: Pictures, config: TrainConfig, epoch: int
-) -> tuple[float, float]:
-    network.train()
-    order = np.random.default_rng((config.seed, epoch)).permutation(len(side))
-    loss_sum = right = 0.0
-    for start in range(0, len(order), config.batch):
-        rows = order[start : start + config.batch]
-        pictures = torch.from_numpy(side.pixels[rows]).permute(0, 3, 1, 2)
-        labels = torch.from_numpy(side.labels[rows])
-        logits = network(pictures)
-        loss = functional.cross_entropy(logits, labels)
-        optimiser.zero_grad()
-        torch.autograd.backward(loss)
-        optimiser.step()
-        loss_sum += float(loss.detach()) * len(rows)
-        right += float((logits.argmax(1) == labels).sum())
-    return loss_sum / len(side), right / len(side)
+def _check_fit(network: NetworkConfig, data: Data) -> None:
+    if network.classes != len(data.classes):
+        raise ConfigError(f"classes must be {len(data.classes)} as the data has, but the network has {network.classes}")
+    if network.input_size != data.size:
+        raise ConfigError(f"input_size must be {data.size} as the data was opened, but is {network.input_size}")
 
 
-@torch.no_grad()
-def _validate(network: Network, side: Pictures) -> tuple[float, float]:
-    network.eval()
-    logits = torch.cat(
-        [
-            network(torch.from_numpy(side.pixels[start : start + 256].copy()).permute(0, 3, 1, 2))
-            for start in range(0, len(side), 256)
-        ]
-    )
-    labels = torch.from_numpy(side.labels.copy())
-    return float(functional.cross_entropy(logits, labels)), float((logits.argmax(1) == labels).float().mean())
+def _cuda(place: Place) -> list[torch.device]:
+    """Devices whose random state `fork_rng` puts back."""
+    return [place.device] if place.device.type == "cuda" else []
+
+
+def _difference(before: str, now: str) -> str:
+    names = ("network", "train", "split", "processes")
+    for name, old, new in zip(names, json.loads(before), json.loads(now), strict=True):
+        if isinstance(old, dict):
+            for key in old.keys() | new.keys():
+                if old.get(key) != new.get(key):
+                    return f"{name}.{key} was {old.get(key)!r} and is {new.get(key)!r}"
+        elif old != new:
+            return f"{name} was {old!r} and is {new!r}"
+    return "the state is of another version"
