@@ -21,6 +21,9 @@ from railwatch.core.errors import ConfigError
 from railwatch.core.geometry import Point
 from railwatch.core.settings import (
     CameraSettings,
+    EscalationGroup,
+    EscalationRule,
+    EscalationSettings,
     IncidentSettings,
     KeyPath,
     MessagingSettings,
@@ -30,7 +33,7 @@ from railwatch.core.settings import (
     TrackerSettings,
 )
 from railwatch.core.types import Zone, ZoneKind
-from railwatch.site_keys import PATTERNS, SiteKeys, ZoneKeys
+from railwatch.site_keys import PATTERNS, EscalationKeys, SiteKeys, ZoneKeys
 from railwatch.strict_yaml import MAX_BYTES, Document, Fault, key_name, read_yaml, shown
 
 MAX_FAULTS: Final = 100
@@ -180,6 +183,7 @@ _STAND_INS: Final[Mapping[str, Any]] = {
     "tracker": {},
     "incidents": {},
     "messaging": {},
+    "escalation": {},
     "cameras[].source": "0",
     "cameras[].required": True,
     "zones[].polygon": [[0.0, 0.0], [1.0, 0.0], [0.0, 1.0]],
@@ -222,6 +226,14 @@ def _settings(keys: SiteKeys, folder: Path) -> SiteSettings:
         tracker=TrackerSettings(**dict(keys.tracker)),
         incidents=IncidentSettings(**dict(keys.incidents)),
         messaging=MessagingSettings(**dict(keys.messaging)),
+        escalation=_escalation(keys.escalation),
+    )
+
+
+def _escalation(keys: EscalationKeys) -> EscalationSettings:
+    return EscalationSettings(
+        groups=tuple(EscalationGroup(g.group_id, tuple(g.keys), g.required) for g in keys.groups),
+        rules=tuple(EscalationRule(r.severity, r.level, r.within_s) for r in keys.rules),
     )
 
 

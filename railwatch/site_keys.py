@@ -10,7 +10,7 @@ from typing import Annotated, Any, Final
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
-from railwatch.core.alerts import Severity
+from railwatch.core.alerts import AckLevel, Severity
 from railwatch.core.errors import MessagingError
 from railwatch.core.geometry import check_polygon
 from railwatch.core.settings import (
@@ -169,6 +169,46 @@ class MessagingKeys(_Keys):
         return self
 
 
+class EscalationGroupKeys(_Keys):
+    """People who are told together."""
+
+    group_id: Annotated[Id, Field(description="Name of the group; alerts say to which groups they went.")]
+    keys: Annotated[
+        list[Id],
+        Field(
+            max_length=100,
+            default_factory=list,
+            description="Names of the keys whose acknowledgements come from this group; without any, everybody's do.",
+        ),
+    ]
+    required: Annotated[bool, Field(description="Whether it is an alarm when nobody of the group is connected.")] = True
+
+
+class EscalationRuleKeys(_Keys):
+    """What must come back for incidents of one severity and above."""
+
+    severity: Annotated[Severity, Field(strict=False, description="The severity from which on the rule counts.")]
+    level: Annotated[AckLevel, Field(strict=False, description="How far the incident must come.")]
+    within_s: Annotated[
+        float, Field(gt=0.0, le=3600.0, description="Seconds after which it goes to the next group otherwise.")
+    ]
+
+
+class EscalationKeys(_Keys):
+    """Who is told, in which order, and what must come back."""
+
+    groups: Annotated[
+        list[EscalationGroupKeys],
+        Field(
+            max_length=16, default_factory=list, description="Groups of people, in the order in which they are told."
+        ),
+    ]
+    rules: Annotated[
+        list[EscalationRuleKeys],
+        Field(max_length=3, default_factory=list, description="What must come back, for each severity."),
+    ]
+
+
 def _site_default(name: str) -> Any:  # noqa: ANN401 - as many types as there are keys
     """What `SiteSettings` takes where a key is not given."""
     field = next(field for field in fields(SiteSettings) if field.name == name)
@@ -219,3 +259,6 @@ class SiteKeys(_Keys):
     tracker: Annotated[TrackerKeys, Field(description="Association of boxes over frames.")] = TrackerKeys()
     incidents: Annotated[IncidentKeys, Field(description="When an incident opens and closes.")] = IncidentKeys()
     messaging: Annotated[MessagingKeys, Field(description="Where alerts and status go out.")] = MessagingKeys()
+    escalation: Annotated[
+        EscalationKeys, Field(description="Who is told, in which order, and what must come back.")
+    ] = EscalationKeys(groups=[], rules=[])

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from railwatch.core.alerts import Alert, CameraState, Epoch, SectionState, Severity
+from railwatch.core.alerts import AckLevel, Alert, CameraState, Epoch, SectionState, Severity
 from railwatch.core.geometry import Point
-from railwatch.core.settings import CameraSettings, IncidentSettings, ModelSettings, SiteSettings
+from railwatch.core.settings import CameraSettings, EscalationSettings, IncidentSettings, ModelSettings, SiteSettings
 from railwatch.core.types import Observation, Size, Track, TrackState, Vitals, Zone, ZoneKind
-from railwatch.decision.inputs import Input, Stamped, Tick, WorkerLost
+from railwatch.decision.inputs import Acknowledge, Input, Stamped, SystemFault, Tick, WorkerLost
 from railwatch.decision.step import DecisionState, section_state, start, step
 
 SIZE = Size(1000, 1000)
@@ -17,6 +17,7 @@ EPOCH = Epoch("test", 1)
 ON_TRACK = 0.5
 IN_APPROACH = 0.2
 OUTSIDE = 0.95
+NOBODY = EscalationSettings()
 
 
 def band(zone_id, kind, left, right, camera_id="cam", section_id="main"):
@@ -25,7 +26,13 @@ def band(zone_id, kind, left, right, camera_id="cam", section_id="main"):
     return Zone(zone_id, camera_id, section_id, "t1", kind, points)
 
 
-def site(cameras: Sequence[CameraSettings] | None = None, zones=None, severity=Severity.WARNING, **incidents):
+def site(
+    cameras: Sequence[CameraSettings] | None = None,
+    zones=None,
+    severity=Severity.WARNING,
+    escalation=NOBODY,
+    **incidents,
+):
     """A site whose cameras see an approach (0.1 to 0.4) and a track (0.4 to 0.6) of section "main"."""
     cameras = tuple(cameras or (CameraSettings("cam", "x.mp4"),))
     if zones is None:
@@ -46,6 +53,7 @@ def site(cameras: Sequence[CameraSettings] | None = None, zones=None, severity=S
         zones=tuple(zones),
         model=ModelSettings("model.onnx", sha256="0" * 64),
         incidents=IncidentSettings(**{**defaults, **incidents}),
+        escalation=escalation,
     )
 
 
@@ -65,8 +73,8 @@ def observation(t_s, *tracks, camera_id="cam", state=CameraState.NOMINAL, reason
 class Hub:
     """Feeds inputs to `step` on a clock of its own and keeps every alert."""
 
-    def __init__(self, settings: SiteSettings, now_s: float = 0.0) -> None:
-        self.state: DecisionState = start(settings, EPOCH, "f" * 64, now_s)
+    def __init__(self, settings: SiteSettings, now_s: float = 0.0, epoch: Epoch = EPOCH, restored=()) -> None:
+        self.state: DecisionState = start(settings, epoch, "f" * 64, now_s, restored)
         self.alerts: list[Alert] = []
         self.log: list[Stamped] = []
 
@@ -85,6 +93,14 @@ class Hub:
 
     def lose(self, now_s: float, *camera_ids: str) -> tuple[Alert, ...]:
         return self.feed(WorkerLost(camera_ids, "worker died"), now_s)
+
+    def acknowledge(
+        self, now_s: float, incident_id: str, level=AckLevel.ACKNOWLEDGED, by="Anna", key_name=None
+    ) -> tuple[Alert, ...]:
+        return self.feed(Acknowledge(incident_id, level, by, key_name), now_s)
+
+    def fault(self, now_s: float, name: str, reason: str | None) -> tuple[Alert, ...]:
+        return self.feed(SystemFault(name, reason), now_s)
 
     def watch(self, begin_s: float, end_s: float, *xs: float, step_s: float = 0.1, **kwargs) -> list[Alert]:
         """Frames from begin_s up to (not at) end_s with one object at each x; returns the alerts of that time."""

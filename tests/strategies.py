@@ -5,6 +5,7 @@ from __future__ import annotations
 from hypothesis import strategies as st
 
 from railwatch.core.alerts import (
+    AckLevel,
     Action,
     Alert,
     AlertKind,
@@ -90,6 +91,8 @@ alert_objects = st.builds(
     taxon=st.none() | names,
 )
 
+levels = st.none() | st.sampled_from(AckLevel)
+
 alerts = st.builds(
     Alert,
     site_id=names,
@@ -110,6 +113,12 @@ alerts = st.builds(
     published_at=names,
     config_rev=names,
     model_sha256=names,
+    camera_ids=st.lists(names, max_size=2).map(tuple),
+    addressed_to=st.lists(names, max_size=2).map(tuple),
+    level=levels,
+    by=st.none() | names,
+    key_name=st.none() | names,
+    fault=st.none() | names,
     evidence=st.none() | names,
     journaled=st.booleans(),
 )
@@ -129,7 +138,16 @@ statuses = st.builds(
     ),
     open_incidents=st.lists(
         st.builds(
-            OpenIncident, names, names, st.sampled_from(AlertKind), st.sampled_from(Severity), names, st.booleans()
+            OpenIncident,
+            names,
+            names,
+            st.sampled_from(AlertKind),
+            st.sampled_from(Severity),
+            names,
+            levels,
+            st.none() | names,
+            st.lists(names, max_size=2).map(tuple),
+            st.none() | names,
         ),
         max_size=2,
     ).map(tuple),

@@ -30,8 +30,13 @@ def required_keys(root):
 
     schema = site_json_schema()
     holders = {"": schema, **{key: entry for key, entry in site_keys().items() if "properties" in entry}}
-    cameras, zones = (schema["$defs"][name] for name in ("CameraKeys", "ZoneKeys"))
-    holders |= {"cameras[]": cameras, "zones[]": zones}
+    lists = {
+        "cameras[]": "CameraKeys",
+        "zones[]": "ZoneKeys",
+        "escalation.groups[]": "EscalationGroupKeys",
+        "escalation.rules[]": "EscalationRuleKeys",
+    }
+    holders |= {key: schema["$defs"][name] for key, name in lists.items()}
     return {f"{holder}.{key}".lstrip(".") for holder, entry in holders.items() for key in entry.get("required", ())}
 
 

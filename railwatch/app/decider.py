@@ -7,7 +7,9 @@ from math import ceil, floor
 
 from railwatch.app.record import Recorder
 from railwatch.core.alerts import Alert, Status
+from railwatch.core.settings import SiteSettings
 from railwatch.core.types import Observation
+from railwatch.decision.escalation import RECEIVED_WITHIN_S
 from railwatch.decision.inputs import Input, Stamped, Tick
 from railwatch.decision.status import status_of
 from railwatch.decision.step import DecisionState, step
@@ -58,11 +60,19 @@ class Decider:
         """
         alerts: tuple[Alert, ...] = ()
         first = floor(self.state.now_s) + 1
-        # Once every camera has timed out, more ticks change nothing: a clip whose clock jumps by years stays cheap.
-        last = first + ceil(self.state.site.camera_timeout_s) + 1
+        # Once every camera has timed out and every group was told, more ticks change nothing: a clip whose clock jumps
+        # by years stays cheap.
+        last = first + ceil(settling_s(self.state.site)) + 1
         for second in range(first, min(last, floor(seen.t_s)) + 1):
             alerts += self.feed(Tick(float(second)), float(second))
         return alerts + self.feed(seen, seen.t_s)
+
+
+def settling_s(site: SiteSettings) -> float:
+    """Seconds of silence after which nothing changes any more: cameras are BLIND, and all groups were told."""
+    escalation = site.escalation
+    longest_s = max((rule.within_s for rule in escalation.rules), default=0.0)
+    return site.camera_timeout_s + (len(escalation.groups) + 1) * longest_s + RECEIVED_WITHIN_S
 
 
 def status_body(status: Status) -> StatusBody:

@@ -23,7 +23,7 @@ def replay_file(path: Path, config: Path | None, on_alert: Callable[[Alert, floa
     """
     header, inputs = read_record(path)
     site: SiteSettings = site_from_mapping(header.site, path.parent) if config is None else load_site(config)
-    state = start(site, header.epoch, header.model_sha256, header.started_s)
+    state = start(site, header.epoch, header.model_sha256, header.started_s, header.restored)
     decider = Decider(state, _no_clock, on_alert, lambda _status: None)
     count = 0
     for count, stamped in enumerate(inputs, start=1):

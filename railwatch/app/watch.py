@@ -13,7 +13,8 @@ from typing import Final, Self
 
 from railwatch.app.decider import Decider, status_body
 from railwatch.app.lines import LineFile
-from railwatch.app.record import Recorder, RecordHeader, site_to_mapping
+from railwatch.app.record import Recorder, RecordHeader
+from railwatch.app.record_site import site_to_mapping
 from railwatch.app.sources import open_source
 from railwatch.app.watch_output import Progress, WatchReport, alert_line
 from railwatch.app.watch_site import WatchOptions, site_for

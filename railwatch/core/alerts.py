@@ -68,6 +68,33 @@ class Action(Enum):
     CLOSED = "CLOSED"
 
 
+@total_ordering
+class AckLevel(Enum):
+    """How far an alert has come: RECEIVED by a program < DISPLAYED to people < ACKNOWLEDGED by a person.
+
+    >>> AckLevel.RECEIVED < AckLevel.DISPLAYED < AckLevel.ACKNOWLEDGED
+    True
+    """
+
+    RECEIVED = "RECEIVED"
+    DISPLAYED = "DISPLAYED"
+    ACKNOWLEDGED = "ACKNOWLEDGED"
+
+    @property
+    def rank(self) -> int:
+        """Position in the order, from 0 for RECEIVED."""
+        return _ACK_RANK[self.value]
+
+    def __lt__(self, other: object) -> bool:
+        """Compare by how far it has come."""
+        if not isinstance(other, AckLevel):
+            return NotImplemented
+        return self.rank < other.rank
+
+
+_ACK_RANK: Final[Mapping[str, int]] = MappingProxyType({"RECEIVED": 0, "DISPLAYED": 1, "ACKNOWLEDGED": 2})
+
+
 class SectionState(Enum):
     """State of a section of railway. UNKNOWN is never to be read as clear."""
 
@@ -135,7 +162,12 @@ class Alert:
     """One numbered message about one incident.
 
     `margin_s` is train arrival minus time to clear, in seconds (negative: too late), or None without a train.
-    `camera_id` and `zone_id` name where the worst object is, None where no single one applies.
+    `section_id` is "" for what concerns the whole site, as most SYSTEM alerts do.
+    `camera_id` and `zone_id` name where the worst object is, None where no single one applies; `camera_ids` are all
+    cameras that have seen somebody since the incident opened.
+    `addressed_to` are the groups that have been told so far, the one to which it escalated last at the end. `level` is
+    how far the incident has come since it last worsened (None: nobody has even received it), by whom (`by`) and with
+    which key (`key_name`, None without keys). `fault` names what is wrong in a SYSTEM alert.
     `captured_at` is when the deciding frame was taken, `published_at` when the hub decided: for people only.
     `journaled` is False when the alert went out before, or without, its commit to the journal.
     """
@@ -158,6 +190,12 @@ class Alert:
     published_at: str
     config_rev: str
     model_sha256: str
+    camera_ids: tuple[str, ...] = ()
+    addressed_to: tuple[str, ...] = ()
+    level: AckLevel | None = None
+    by: str | None = None
+    key_name: str | None = None
+    fault: str | None = None
     evidence: str | None = None
     journaled: bool = False
     schema_version: int = SCHEMA_VERSION
@@ -190,14 +228,37 @@ class TrainStatus:
 
 @dataclass(frozen=True, slots=True)
 class OpenIncident:
-    """An incident that is open now, as a Status carries it."""
+    """An incident that is open now, as a Status carries it.
+
+    `level` is how far it has come since it last worsened, None if nobody has received it; `by` is who brought it
+    there; `addressed_to` are the groups told so far; `fault` names what is wrong in a SYSTEM incident.
+    """
 
     incident_id: str
     section_id: str
     kind: AlertKind
     severity: Severity
     opened_at: str
-    acknowledged: bool = False
+    level: AckLevel | None = None
+    by: str | None = None
+    addressed_to: tuple[str, ...] = ()
+    fault: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RestoredIncident:
+    """An incident that was open when the hub ended, as its journal remembers it.
+
+    `last` is its last alert, `opened_at` the `published_at` of the first. `level`, `by` and `key_name` are the highest
+    acknowledgement known: that of `last`, or of one that was recorded after it (a worsening is always told by an alert,
+    so that none recorded before `last` counts beyond what `last` says).
+    """
+
+    last: Alert
+    opened_at: str
+    level: AckLevel | None = None
+    by: str | None = None
+    key_name: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

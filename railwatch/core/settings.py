@@ -11,7 +11,7 @@ from enum import Enum
 from types import MappingProxyType
 from typing import Final, NamedTuple
 
-from railwatch.core.alerts import DEFAULT_LEASE_S, Severity
+from railwatch.core.alerts import DEFAULT_LEASE_S, AckLevel, Severity
 from railwatch.core.types import Zone, ZoneKind
 
 DEFAULT_GROUPS: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
@@ -151,6 +151,51 @@ class MessagingSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class EscalationGroup:
+    """People who are told together. `keys` are the names of their keys; without any, everybody belongs to the group.
+
+    `required`: that nobody of it is connected is an alarm by itself.
+    """
+
+    group_id: str
+    keys: tuple[str, ...] = ()
+    required: bool = True
+
+    def has(self, key_name: str | None) -> bool:
+        """Whether the holder of a key (None: a client without one) belongs to the group."""
+        return not self.keys or key_name in self.keys
+
+
+@dataclass(frozen=True, slots=True)
+class EscalationRule:
+    """An incident of `severity` or above must come to `level` within `within_s`, or it goes to the next group."""
+
+    severity: Severity
+    level: AckLevel
+    within_s: float
+
+    def __post_init__(self) -> None:
+        _positive("within_s", self.within_s)
+
+
+@dataclass(frozen=True, slots=True)
+class EscalationSettings:
+    """Who is told, in which order, and what must come back.
+
+    `groups` are told one after the other, the first at once. Of `rules`, the one with the highest severity not above
+    the incident's counts.
+    """
+
+    groups: tuple[EscalationGroup, ...] = ()
+    rules: tuple[EscalationRule, ...] = ()
+
+    def rule_for(self, severity: Severity) -> EscalationRule | None:
+        """The rule that an incident of `severity` is under, None if there is none."""
+        rules = [rule for rule in self.rules if rule.severity <= severity]
+        return max(rules, key=lambda rule: rule.severity, default=None)
+
+
+@dataclass(frozen=True, slots=True)
 class SiteSettings:
     """A whole site, complete: construction raises SiteFaultsError when something that arming needs is missing.
 
@@ -171,6 +216,7 @@ class SiteSettings:
     tracker: TrackerSettings = TrackerSettings()
     incidents: IncidentSettings = IncidentSettings()
     messaging: MessagingSettings = MessagingSettings()
+    escalation: EscalationSettings = EscalationSettings()
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "groups", MappingProxyType({k: tuple(v) for k, v in self.groups.items()}))
@@ -190,6 +236,7 @@ def site_faults(site: SiteSettings) -> list[SiteFault]:
         *_name_faults(site),
         *_zone_faults(site),
         *_group_faults(site),
+        *_escalation_faults(site.escalation),
     ]
 
 
@@ -211,6 +258,7 @@ def canonical_json(site: SiteSettings) -> str:
             "camera_timeout_s": site.camera_timeout_s,
             "tracker": asdict(site.tracker),
             "incidents": asdict(site.incidents),
+            "escalation": asdict(site.escalation),
         }
     )
     return json.dumps(plain, sort_keys=True, separators=(",", ":"), allow_nan=False)
@@ -288,6 +336,25 @@ def _group_faults(site: SiteSettings) -> list[SiteFault]:
         SiteFault(path, f"class {name!r} must be in one class group, once, but is given twice")
         for path, name in _repeated(names)
     ]
+
+
+def _escalation_faults(escalation: EscalationSettings) -> list[SiteFault]:
+    groups: list[tuple[KeyPath, str]] = [
+        (("escalation", "groups", i, "group_id"), group.group_id) for i, group in enumerate(escalation.groups)
+    ]
+    rules: list[tuple[KeyPath, str]] = [
+        (("escalation", "rules", i, "severity"), rule.severity.value) for i, rule in enumerate(escalation.rules)
+    ]
+    faults = [
+        SiteFault(path, f"group_id must be unique, but {name!r} is given twice") for path, name in _repeated(groups)
+    ]
+    faults += [SiteFault(path, f"a severity must have one rule, but {name} has two") for path, name in _repeated(rules)]
+    if escalation.rules and not escalation.groups:
+        text = (
+            "escalation.groups must name at least one group where there are rules, but is empty: nobody could be told"
+        )
+        faults.append(SiteFault(("escalation", "groups"), text))
+    return faults
 
 
 def _repeated(values: list[tuple[KeyPath, str]]) -> list[tuple[KeyPath, str]]:

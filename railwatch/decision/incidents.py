@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Final
 
-from railwatch.core.alerts import Action, AlertKind, CameraState, Severity
+from railwatch.core.alerts import AckLevel, Action, AlertKind, CameraState, Severity
 from railwatch.core.settings import SiteSettings
 from railwatch.decision.presence import ON_TRACK, CameraMemory, group_channel
 from railwatch.decision.zones import Hit
@@ -15,12 +15,17 @@ _FROM_THE_TOP: Final = tuple((severity, severity.value) for severity in sorted(S
 _HELD: Final = (*(name for _, name in _FROM_THE_TOP), ON_TRACK)
 """Channels that have an off-delay."""
 
+IncidentKey = tuple[AlertKind, str, str]
+"""Kind, section, and the camera for BLINDNESS ("" for INTRUSION: one incident a section) or the fault for SYSTEM."""
+
 
 @dataclass(frozen=True, slots=True)
 class Incident:
     """One open incident. `groups` and `count` are what has been told; `cameras` are those that ever saw somebody.
 
-    Identity, section and time of opening are given to it when it is numbered.
+    Identity, section and time of opening are given to it when it is numbered. `level`, `by` and `key_name` tell how far
+    it has come since it last worsened, at `since_s`; the last of the groups in `addressed_to` was told at `asked_s`
+    (both seconds of the hub's clock). `fault` and `words` are name and reason of a SYSTEM incident.
     """
 
     kind: AlertKind
@@ -32,6 +37,14 @@ class Incident:
     count: int = 0
     told_s: float = 0.0
     cameras: frozenset[str] = frozenset()
+    level: AckLevel | None = None
+    by: str | None = None
+    key_name: str | None = None
+    addressed_to: tuple[str, ...] = ()
+    since_s: float = 0.0
+    asked_s: float = 0.0
+    fault: str | None = None
+    words: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,8 +4,14 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Final
 
+from railwatch.core.alerts import AckLevel
+from railwatch.core.settings import SiteSettings
 from railwatch.core.types import Observation
+
+MAX_NAME_LENGTH: Final = 200
+MAX_REASON_LENGTH: Final = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +33,61 @@ class WorkerLost:
     reason: str
 
 
-Input = Observation | Tick | WorkerLost
+@dataclass(frozen=True, slots=True)
+class Acknowledge:
+    """Somebody says how far an open incident has come.
+
+    `by` is the name of the person or program, `key_name` that of the key which the message came under (None: without
+    keys). It never hides or lowers anything: the incident stays open until nobody is there.
+    """
+
+    incident_id: str
+    level: AckLevel
+    by: str
+    key_name: str | None = None
+
+    def __post_init__(self) -> None:
+        for name, value in (("incident_id", self.incident_id), ("by", self.by), ("key_name", self.key_name)):
+            if value is not None and not 1 <= len(value) <= MAX_NAME_LENGTH:
+                raise ValueError(f"{name} must be 1 to {MAX_NAME_LENGTH} characters long, but has {len(value)}")
+
+
+@dataclass(frozen=True, slots=True)
+class SystemFault:
+    """Something of the system itself is wrong (`reason`), or right again (None).
+
+    `name` says what, in letters, digits, ``_`` and ``-``; each name is an incident of its own.
+    """
+
+    name: str
+    reason: str | None
+
+    def __post_init__(self) -> None:
+        plain = self.name.replace("_", "").replace("-", "")
+        if not (plain.isascii() and plain.isalnum() and len(self.name) <= MAX_NAME_LENGTH):
+            raise ValueError(f"name must be letters, digits, _ and -, but is {self.name!r}")
+        if self.reason is not None and len(self.reason) > MAX_REASON_LENGTH:
+            object.__setattr__(self, "reason", self.reason[:MAX_REASON_LENGTH])
+
+
+@dataclass(frozen=True, slots=True)
+class Consumers:
+    """Who listens: the names of the keys of the clients that are connected now, "" for a client without a key."""
+
+    key_names: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ConfigChange:
+    """The site is another one from here on. Cameras whose zones stay as they are keep their memory.
+
+    A camera whose source changed gets a new worker: the hub sends WorkerLost for it too.
+    """
+
+    site: SiteSettings
+
+
+Input = Observation | Tick | WorkerLost | Acknowledge | SystemFault | Consumers | ConfigChange
 
 
 @dataclass(frozen=True, slots=True)

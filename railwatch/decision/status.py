@@ -24,7 +24,17 @@ def status_of(state: DecisionState, nonces: tuple[str, ...] = ()) -> Status:
         },
         trains=(),
         open_incidents=tuple(
-            OpenIncident(item.incident_id, item.section_id, item.kind, item.severity, item.opened_at)
+            OpenIncident(
+                item.incident_id,
+                item.section_id,
+                item.kind,
+                item.severity,
+                item.opened_at,
+                item.level,
+                item.by,
+                item.addressed_to,
+                item.fault,
+            )
             for _, item in sorted(state.incidents.items(), key=lambda entry: (entry[0][0].value, *entry[0][1:]))
         ),
         config_rev=state.head.config_rev,

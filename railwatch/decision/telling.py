@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
-from railwatch.core.alerts import Action, Alert, AlertKind, AlertObject, Epoch
-from railwatch.decision.incidents import Incident, SectionSight
+from railwatch.core.alerts import Action, Alert, AlertObject, Epoch
+from railwatch.decision.incidents import Incident, IncidentKey, SectionSight
 from railwatch.decision.presence import CameraMemory
 from railwatch.decision.risk import RULES, sentence
 from railwatch.decision.zones import Hit
-
-IncidentKey = tuple[AlertKind, str, str]
-"""Kind, section, and the camera for BLINDNESS ("" for INTRUSION: one incident a section)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,12 +34,13 @@ class Told:
 
 @dataclass(frozen=True, slots=True)
 class Transition:
-    """An incident before and after an input (None: not open), and what is to be told of it (None: nothing)."""
+    """An incident before and after an input (None: not open), what happened to it (None: nothing), how it is told."""
 
     key: IncidentKey
     before: Incident | None
     after: Incident | None
-    told: Told | None
+    action: Action | None
+    account: Callable[[Action], Account]
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,10 +56,14 @@ class Letterhead:
 def account_of_sight(sight: SectionSight, action: Action, captured_at: str | None) -> Account:
     """The account of an intrusion: the most dangerous place, all objects with the surest first, one sentence."""
     worst = _worst(sight)
+    if action is Action.CLOSED:
+        why = "nobody was seen for the whole off-delay by cameras that see"
+    elif captured_at is None:
+        why = "no camera has been observed since the start"
+    else:
+        why = sentence(sight.hits, sight.longest_dwell_s)
     return Account(
-        why="nobody was seen for the whole off-delay by cameras that see"
-        if action is Action.CLOSED
-        else sentence(sight.hits, sight.longest_dwell_s),
+        why=why,
         camera_id=worst.zone.camera_id if worst else None,
         zone_id=worst.zone.zone_id if worst else None,
         objects=_objects(sight),
@@ -72,6 +75,16 @@ def account_of_camera(camera_id: str, memory: CameraMemory, action: Action) -> A
     """The account of a blind or degraded camera."""
     why = f"camera {camera_id} sees again" if action is Action.CLOSED else f"camera {camera_id}: {memory.reason}"
     return Account(why, camera_id, None, (), memory.captured_at)
+
+
+def account_of_fault(fault: str, words: str, action: Action) -> Account:
+    """The account of something wrong with the system itself."""
+    return Account(f"{fault}: over" if action is Action.CLOSED else f"{fault}: {words}", None, None, (), None)
+
+
+def account_of_the_unwatched(_: Action) -> Account:
+    """The account of an incident that nothing can be observed of any more."""
+    return Account("closed because the site does not watch it any more", None, None, (), None)
 
 
 def alert_of(head: Letterhead, seq: int, told: Told, now_at: str) -> Alert:
@@ -96,6 +109,12 @@ def alert_of(head: Letterhead, seq: int, told: Told, now_at: str) -> Alert:
         published_at=now_at,
         config_rev=head.config_rev,
         model_sha256=head.model_sha256,
+        camera_ids=tuple(sorted(subject.cameras)),
+        addressed_to=subject.addressed_to,
+        level=subject.level,
+        by=subject.by,
+        key_name=subject.key_name,
+        fault=subject.fault,
     )
 
 

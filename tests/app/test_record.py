@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -8,19 +9,44 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from railwatch.app.decider import Decider
-from railwatch.app.record import Recorder, RecordHeader, read_record, site_to_mapping
+from railwatch.app.record import Recorder, RecordHeader, read_record
+from railwatch.app.record_site import site_to_mapping
 from railwatch.app.replay import replay_file
 from railwatch.app.watch_output import alert_line
 from railwatch.config import site_from_mapping
+from railwatch.core.alerts import AckLevel, Epoch, RestoredIncident, Severity
 from railwatch.core.errors import RecordError
-from railwatch.decision.inputs import Stamped, Tick, WorkerLost
+from railwatch.core.settings import EscalationGroup, EscalationRule, EscalationSettings
+from railwatch.decision.inputs import (
+    Acknowledge,
+    ConfigChange,
+    Consumers,
+    Stamped,
+    SystemFault,
+    Tick,
+    WorkerLost,
+)
 from railwatch.decision.step import start
 from tests.scenario import EPOCH, ON_TRACK, observation, site, track
 from tests.strategies import observations
 
 SITE = site()
 HEADER = RecordHeader(EPOCH, "f" * 64, 0.0, site_to_mapping(SITE))
-inputs = st.one_of(observations(), st.builds(Tick, st.floats(0.0, 100.0)), st.just(WorkerLost(("cam",), "gone")))
+LADDER = EscalationSettings(
+    (EscalationGroup("desk", ("desk",)), EscalationGroup("boss", required=False)),
+    (EscalationRule(Severity.WARNING, AckLevel.ACKNOWLEDGED, 2.0),),
+)
+ASKING = replace(SITE, escalation=LADDER)
+WITHOUT_SECRETS = site_from_mapping(site_to_mapping(ASKING), Path())
+inputs = st.one_of(
+    observations(),
+    st.builds(Tick, st.floats(0.0, 100.0)),
+    st.just(WorkerLost(("cam",), "gone")),
+    st.builds(Acknowledge, st.just("i1"), st.sampled_from(AckLevel), st.just("Anna"), st.none() | st.just("desk")),
+    st.builds(SystemFault, st.just("journal"), st.none() | st.text(max_size=10)),
+    st.builds(Consumers, st.lists(st.text(max_size=5), max_size=3).map(tuple)),
+    st.just(ConfigChange(WITHOUT_SECRETS)),
+)
 
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=20)
@@ -63,6 +89,54 @@ def test_a_replay_gives_the_same_alerts_byte_for_byte(tmp_path: Path):
     assert count == 80 + 7 + 1  # observations, a tick each full second, the loss
 
 
+def test_a_recording_that_began_with_open_incidents_replays_with_them(tmp_path):
+    lines, opened = [], []
+    first = Decider(start(ASKING, EPOCH, "f" * 64, 0.0), str, lambda alert, _: opened.append(alert), lambda _: None)
+    for number in range(10):
+        first.feed(observation(number / 10, track(ON_TRACK)), number / 10)
+    restored = tuple(RestoredIncident(alert, alert.published_at, alert.level) for alert in opened)
+    later = Epoch("test", 2)
+    path = tmp_path / "inputs.jsonl"
+    header = RecordHeader(later, "f" * 64, 50.0, site_to_mapping(ASKING), restored)
+    with Recorder(path, header) as recorder:
+        decider = Decider(
+            start(ASKING, later, "f" * 64, 50.0, restored),
+            str,
+            lambda alert, t_s: lines.append(alert_line(alert, t_s)),
+            lambda _: None,
+            recorder,
+        )
+        decider.feed(Acknowledge(opened[0].incident_id, AckLevel.ACKNOWLEDGED, "Anna", "desk"), 50.1)
+        decider.feed(SystemFault("journal", "the disk is full"), 50.2)
+        decider.feed(ConfigChange(replace(ASKING, severity_without_trains=Severity.EMERGENCY)), 50.3)
+        for number in range(30):
+            decider.feed(observation(number / 10, track(ON_TRACK)), 51.0 + number / 10)
+    again: list[str] = []
+    replay_file(path, None, lambda alert, t_s: again.append(alert_line(alert, t_s)))
+    assert read_record(path)[0] == header
+    assert again == lines
+    told = [(document["kind"], document["action"], document["severity"]) for document in map(json.loads, lines)]
+    assert told == [
+        ("INTRUSION", "ACKNOWLEDGED", "WARNING"),
+        ("SYSTEM", "OPENED", "WARNING"),
+        ("INTRUSION", "ESCALATED", "EMERGENCY"),  # it worsened
+        ("SYSTEM", "ESCALATED", "WARNING"),  # nobody acknowledged the fault,
+        ("INTRUSION", "ESCALATED", "EMERGENCY"),  # nor what is on the track as it is now
+    ]
+    ours = {document["incident_id"] for document in map(json.loads, lines) if document["kind"] == "INTRUSION"}
+    assert ours == {opened[0].incident_id}
+
+
+def test_a_hole_in_a_recording_lets_every_group_be_told():
+    alerts = []
+    decider = Decider(start(ASKING, EPOCH, "f" * 64, 0.0), str, lambda alert, _: alerts.append(alert), lambda _: None)
+    for number in range(10):
+        decider.feed_on_source_time(observation(number / 10, track(ON_TRACK)))
+    decider.feed_on_source_time(observation(1e9, track(ON_TRACK)))
+    assert {alert.fault for alert in alerts} == {None, "ack:unanswered", "ack:unreceived"}
+    assert ("desk", "boss") in [alert.addressed_to for alert in alerts if alert.kind.value == "INTRUSION"]
+
+
 def test_another_site_file_judges_a_recording_anew(tmp_path, root):
     path = tmp_path / "inputs.jsonl"
     with Recorder(path, HEADER) as recorder:
@@ -77,6 +151,7 @@ GOOD_HEADER = {
     "model_sha256": "0" * 64,
     "started_s": 0.0,
     "site": {},
+    "restored": [],
 }
 
 
@@ -92,7 +167,17 @@ GOOD_HEADER = {
         (json.dumps({**GOOD_HEADER, "site": 1}) + "\n", "wrong types"),
         (json.dumps(GOOD_HEADER) + "\n{}\n", "line 2: must be an input"),
         (json.dumps(GOOD_HEADER) + '\n{"received_at":"","received_s":"1"}\n', "line 2: received_s must be a number"),
-        (json.dumps(GOOD_HEADER) + '\n{"received_at":"","received_s":1,"tick":{}}\n', "line 2: an input must be"),
+        (json.dumps(GOOD_HEADER) + '\n{"received_at":"","received_s":1,"tick":{}}\n', "line 2: key 'now_s' is"),
+        (
+            json.dumps(GOOD_HEADER) + '\n{"received_at":"","received_s":1,"tock":{}}\n',
+            "line 2: an input must be one of",
+        ),
+        (json.dumps({k: v for k, v in GOOD_HEADER.items() if k != "restored"}) + "\n", "lacks 'restored'"),
+        (json.dumps({**GOOD_HEADER, "restored": [1]}) + "\n", "restored.0. must be"),
+        (
+            json.dumps(GOOD_HEADER) + '\n{"received_at":"","received_s":1,"config_change":{}}\n',
+            "line 2: the site must be a site file",
+        ),
         (
             json.dumps(GOOD_HEADER) + '\n{"received_at":"","received_s":1,"tick":{"now_s":1}}',
             "line 2: the recording is",

@@ -5,6 +5,7 @@ from dataclasses import FrozenInstanceError, replace
 import pytest
 
 from railwatch.core.alerts import (
+    AckLevel,
     Action,
     Alert,
     AlertKind,
@@ -46,6 +47,14 @@ def test_severities_are_ordered_by_urgency_not_by_letters():
     assert Severity.WARNING >= Severity.WARNING
     with pytest.raises(TypeError):
         assert Severity.WARNING < "WARNING"
+
+
+def test_levels_are_ordered_by_how_far_an_alert_has_come():
+    assert sorted(AckLevel) == [AckLevel.RECEIVED, AckLevel.DISPLAYED, AckLevel.ACKNOWLEDGED]
+    assert sorted(AckLevel, reverse=True) == [AckLevel.ACKNOWLEDGED, AckLevel.DISPLAYED, AckLevel.RECEIVED]
+    assert AckLevel.DISPLAYED >= AckLevel.DISPLAYED
+    with pytest.raises(TypeError):
+        assert AckLevel.RECEIVED < "RECEIVED"
 
 
 @pytest.mark.parametrize("text", ["", "j", "j.", ".1", "j.0", "j.-1", "j.1.2", "j.x", "j.²"])

@@ -4,9 +4,12 @@ from dataclasses import replace
 
 import pytest
 
-from railwatch.core.alerts import Severity
+from railwatch.core.alerts import AckLevel, Severity
 from railwatch.core.settings import (
     CameraSettings,
+    EscalationGroup,
+    EscalationRule,
+    EscalationSettings,
     IncidentSettings,
     MessagingSettings,
     ModelSettings,
@@ -39,6 +42,7 @@ NAN, INF = float("nan"), float("inf")
         (lambda: IncidentSettings(update_interval_s=-1.0), "update_interval_s must be 0 or more"),
         (lambda: IncidentSettings(update_interval_s=NAN), "update_interval_s must be 0 or more"),
         (lambda: MessagingSettings(lease_s=NAN), "lease_s must be positive"),
+        (lambda: EscalationRule(Severity.NOTICE, AckLevel.RECEIVED, 0.0), "within_s must be positive"),
     ],
 )
 def test_impossible_settings_are_refused(build, words):
@@ -47,6 +51,8 @@ def test_impossible_settings_are_refused(build, words):
 
 
 CAM = CameraSettings("cam", "x.mp4")
+DESK = EscalationGroup("desk")
+RULE = EscalationRule(Severity.EMERGENCY, AckLevel.ACKNOWLEDGED, 1.0)
 
 
 @pytest.mark.parametrize(
@@ -70,6 +76,17 @@ CAM = CameraSettings("cam", "x.mp4")
         ({"cameras": (CAM, CameraSettings("idle", "y.mp4"))}, ("cameras", 1), "'idle' must have a zone"),
         ({"alarm_groups": ("ghost",)}, ("alarm_groups", 0), "'ghost'"),
         ({"alarm_groups": ()}, ("alarm_groups",), "at least one class group"),
+        (
+            {"escalation": EscalationSettings((DESK, EscalationGroup("boss"), DESK))},
+            ("escalation", "groups", 2, "group_id"),
+            "'desk' is given twice",
+        ),
+        (
+            {"escalation": EscalationSettings((DESK,), (RULE, replace(RULE, within_s=2.0)))},
+            ("escalation", "rules", 1, "severity"),
+            "EMERGENCY has two",
+        ),
+        ({"escalation": EscalationSettings((), (RULE,))}, ("escalation", "groups"), "nobody could be told"),
         ({"groups": {"person": ("person",), "animal": ("person",)}}, ("groups", "animal", 0), "given twice"),
     ],
 )
@@ -101,6 +118,10 @@ def test_revision_follows_what_decides_and_nothing_else():
         {"incidents": IncidentSettings(off_delay_s=9.0)},
         {"model": ModelSettings("m", sha256="1" * 64)},
         {"cameras": (CameraSettings("cam", "x.mp4", required=False),)},
+        {"escalation": EscalationSettings((DESK,))},
+        {"escalation": EscalationSettings((EscalationGroup("desk", ("k",)),))},
+        {"escalation": EscalationSettings((DESK,), (RULE,))},
+        {"escalation": EscalationSettings((DESK,), (replace(RULE, level=AckLevel.RECEIVED),))},
     ]
     revisions = {replace(SITE, **change).config_rev for change in changes}
     assert len(revisions | {SITE.config_rev}) == len(changes) + 1

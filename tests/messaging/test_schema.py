@@ -22,7 +22,7 @@ ALERT_TEXT = (
     '{"site_id":"yard","epoch":"4f1c.7","seq":3,"alert_id":"a","kind":"INTRUSION","action":"OPENED",'
     '"severity":"WARNING","incident_id":"i","section_id":"s","camera_id":null,"zone_id":null,'
     '"objects":[{"track_id":1,"class_name":"cow","group":"animal","confidence":0.5,"taxon":null}],"why":"","margin_s":null,'
-    '"captured_at":"","published_at":"","config_rev":"","model_sha256":"","evidence":null,"journaled":false,'
+    '"captured_at":"","published_at":"","config_rev":"","model_sha256":"","camera_ids":[],"addressed_to":[],"level":null,"by":null,"key_name":null,"fault":null,"evidence":null,"journaled":false,'
     '"schema_version":1}'
 )
 STATUS_TEXT = (
@@ -30,7 +30,7 @@ STATUS_TEXT = (
     '"cameras":{"c":{"state":"NOMINAL","reason":"","frame_age_s":null}},'
     '"trains":[{"rail_track_id":"1","eta_s":null,"source":"","age_s":1}],'
     '"open_incidents":[{"incident_id":"i","section_id":"s","kind":"TEST","severity":"NOTICE","opened_at":"",'
-    '"acknowledged":false}],"config_rev":"","lease_s":2.5,"schema_version":1}'
+    '"level":null,"by":null,"addressed_to":[],"fault":null}],"config_rev":"","lease_s":2.5,"schema_version":1}'
 )
 
 

@@ -1,0 +1,46 @@
+"""A site as plain values: what a recording carries of its configuration."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Any, Final
+
+from railwatch.core.settings import SiteSettings
+
+SITE_VERSION: Final = 1
+"""schema_version of the site file that a recording carries."""
+
+
+def site_to_mapping(site: SiteSettings) -> dict[str, Any]:
+    """A site in the form of site.yaml, without what must not leave the machine: sources, folders, sockets."""
+    return {
+        "schema_version": SITE_VERSION,
+        "site_id": site.site_id,
+        "severity_without_trains": site.severity_without_trains.value,
+        "camera_timeout_s": site.camera_timeout_s,
+        "cameras": [{"camera_id": c.camera_id, "source": "recorded", "required": c.required} for c in site.cameras],
+        "sections": list(site.sections),
+        "zones": [
+            {
+                "zone_id": zone.zone_id,
+                "camera_id": zone.camera_id,
+                "section_id": zone.section_id,
+                "rail_track_id": zone.rail_track_id,
+                "kind": zone.kind.value,
+                "polygon": [list(point) for point in zone.polygon_norm],
+            }
+            for zone in site.zones
+        ],
+        "model": {"file": "recorded", "sha256": site.model.sha256, "confidence": site.model.confidence},
+        "groups": {group: list(members) for group, members in site.groups.items()},
+        "alarm_groups": list(site.alarm_groups),
+        "tracker": asdict(site.tracker),
+        "incidents": asdict(site.incidents),
+        "escalation": {
+            "groups": [{**asdict(group), "keys": list(group.keys)} for group in site.escalation.groups],
+            "rules": [
+                {"severity": rule.severity.value, "level": rule.level.value, "within_s": rule.within_s}
+                for rule in site.escalation.rules
+            ],
+        },
+    }

@@ -1,0 +1,72 @@
+"""All that the decision remembers from one input to the next, and what follows from it for a section."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+
+from railwatch.core.alerts import AlertKind, CameraState, Epoch, RestoredIncident, SectionState
+from railwatch.core.settings import SiteSettings
+from railwatch.decision.faults import Faults
+from railwatch.decision.incidents import Incident, IncidentKey, required_cameras
+from railwatch.decision.presence import CameraMemory
+from railwatch.decision.restore import restored_faults, restored_incidents
+from railwatch.decision.telling import Letterhead
+
+
+@dataclass(frozen=True, slots=True)
+class DecisionState:
+    """All that the decision remembers. Build the first one with `start`. `now_s` is the hub's clock.
+
+    `doubtful` are sections with an incident of an earlier run of the hub in which nobody has been seen since, nor the
+    track observed for the off-delay: they are not CLEAR. `missing` tells since when nobody of a group is connected.
+    """
+
+    site: SiteSettings
+    head: Letterhead
+    seq: int
+    now_s: float
+    cameras: Mapping[str, CameraMemory]
+    incidents: Mapping[IncidentKey, Incident] = field(default_factory=lambda: MappingProxyType({}))
+    occupied: frozenset[str] = frozenset()
+    doubtful: frozenset[str] = frozenset()
+    faults: Faults = field(default_factory=Faults)
+    missing: Mapping[str, float] = field(default_factory=lambda: MappingProxyType({}))
+
+
+def start(
+    site: SiteSettings,
+    epoch: Epoch,
+    model_sha256: str,
+    now_s: float,
+    restored: Iterable[RestoredIncident] = (),
+) -> DecisionState:
+    """The state before the first input: every section UNKNOWN, every camera waited for since `now_s`.
+
+    `restored` are the incidents that the journal has open: they keep their identity, are not opened a second time, and
+    are closed when their section was observed without anybody for the off-delay.
+    """
+    incidents = restored_incidents(restored, now_s)
+    return DecisionState(
+        site,
+        Letterhead(site.site_id, epoch, site.config_rev, model_sha256),
+        0,
+        now_s,
+        MappingProxyType({camera.camera_id: CameraMemory(heard_s=now_s) for camera in site.cameras}),
+        MappingProxyType(incidents),
+        doubtful=frozenset(key[1] for key in incidents if key[0] is AlertKind.INTRUSION and key[1] in site.sections),
+        faults=restored_faults(incidents, now_s),
+    )
+
+
+def section_state(state: DecisionState, section_id: str) -> SectionState:
+    """OCCUPIED if somebody is on the track; else UNKNOWN unless all required cameras have settled; else CLEAR."""
+    if section_id in state.occupied:
+        return SectionState.OCCUPIED
+    needed = [state.cameras[name] for name in required_cameras(state.site, section_id)]
+    settled = state.site.incidents.on_delay_window
+    sure = section_id not in state.doubtful
+    if sure and all(memory.state is CameraState.NOMINAL and memory.good_frames >= settled for memory in needed):
+        return SectionState.CLEAR
+    return SectionState.UNKNOWN

@@ -1,0 +1,100 @@
+"""What an input changes before anything is decided: memories, faults, acknowledgements, the site itself."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from types import MappingProxyType
+
+from railwatch.core.alerts import AckLevel, CameraState
+from railwatch.core.settings import SiteSettings
+from railwatch.core.types import Observation, Zone
+from railwatch.decision.escalation import acknowledged, judge, missing_since
+from railwatch.decision.incidents import IncidentKey
+from railwatch.decision.inputs import Acknowledge, ConfigChange, Consumers, Input, SystemFault, WorkerLost
+from railwatch.decision.presence import CameraMemory, blinded, observe
+from railwatch.decision.state import DecisionState
+
+
+def take(state: DecisionState, value: Input) -> tuple[DecisionState, IncidentKey | None]:
+    """The state with the input in it, and the key of the incident that a person acknowledged by it (None: none).
+
+    Raises ValueError for a camera that the site does not have, and for a change to another site.
+    """
+    answered = None
+    match value:
+        case Observation():
+            state = _observed(state, value)
+        case WorkerLost():
+            lost = {
+                name: blinded(memory, value.reason)
+                for name, memory in state.cameras.items()
+                if name in value.camera_ids
+            }
+            state = replace(state, cameras=MappingProxyType({**state.cameras, **lost}))
+        case Acknowledge():
+            state, answered = _acknowledged(state, value)
+        case SystemFault():
+            state = replace(state, faults=state.faults.reported(value))
+        case Consumers():
+            missing = missing_since(state.missing, value, state.site.escalation, state.now_s)
+            state = replace(state, missing=MappingProxyType(missing))
+        case ConfigChange():
+            state = _reconfigured(state, value.site)
+        case _:
+            pass  # a Tick is only time, which `step` has taken in already
+    return replace(_timed_out(state), faults=state.faults.at(state.now_s)), answered
+
+
+def _observed(state: DecisionState, seen: Observation) -> DecisionState:
+    name = seen.camera_id
+    if name not in state.cameras:
+        raise ValueError(f"camera_id must be one of {sorted(state.cameras)}, but is {name!r}")
+    memory = observe(state.cameras[name], seen, state.site, state.now_s)
+    return replace(state, cameras=MappingProxyType({**state.cameras, name: memory}))
+
+
+def _timed_out(state: DecisionState) -> DecisionState:
+    timeout_s = state.site.camera_timeout_s
+    silent = {
+        name: blinded(memory, f"nothing was heard of the camera for {timeout_s:g} s")
+        for name, memory in state.cameras.items()
+        if state.now_s - memory.heard_s > timeout_s and (memory.waiting or memory.state is not CameraState.BLIND)
+    }
+    return replace(state, cameras=MappingProxyType({**state.cameras, **silent})) if silent else state
+
+
+def _acknowledged(state: DecisionState, said: Acknowledge) -> tuple[DecisionState, IncidentKey | None]:
+    verdict = judge(state.incidents, state.site.escalation, said)
+    if verdict.key is None or not verdict.raises:
+        return state, None
+    incident = acknowledged(state.incidents[verdict.key], said)
+    state = replace(state, incidents=MappingProxyType({**state.incidents, verdict.key: incident}))
+    return state, verdict.key if said.level is AckLevel.ACKNOWLEDGED else None
+
+
+def _reconfigured(state: DecisionState, site: SiteSettings) -> DecisionState:
+    """The state under another configuration. A camera with the same zones keeps its memory, others are seen anew."""
+    if site.site_id != state.site.site_id:
+        raise ValueError(f"site_id must stay {state.site.site_id!r} while the hub runs, but is {site.site_id!r}")
+    cameras = {
+        camera.camera_id: state.cameras[camera.camera_id]
+        if camera.camera_id in state.cameras
+        and _zones_of(site, camera.camera_id) == _zones_of(state.site, camera.camera_id)
+        else CameraMemory(heard_s=state.now_s)
+        for camera in site.cameras
+    }
+    head = replace(state.head, config_rev=site.config_rev, model_sha256=site.model.sha256 or state.head.model_sha256)
+    groups = {group.group_id for group in site.escalation.groups if group.required}
+    return replace(
+        state,
+        site=site,
+        head=head,
+        cameras=MappingProxyType(cameras),
+        occupied=state.occupied & set(site.sections),
+        doubtful=state.doubtful & set(site.sections),
+        missing=MappingProxyType({name: since_s for name, since_s in state.missing.items() if name in groups}),
+    )
+
+
+def _zones_of(site: SiteSettings, camera_id: str) -> frozenset[Zone]:
+    return frozenset(zone for zone in site.zones if zone.camera_id == camera_id)
