@@ -275,6 +275,12 @@ def preset(name: str) -> tuple[NetworkConfig, TrainConfig]:
     return PRESETS[name]
 
 
+def says_size(path: Path) -> bool:
+    """Whether a configuration file gives the size of the input, or leaves it to the data."""
+    network = _read_document(path).get("network")
+    return isinstance(network, dict) and "input_size" in network
+
+
 def _read_document(path: Path) -> dict[str, Any]:
     try:
         data = path.read_bytes()

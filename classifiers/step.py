@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Final
 
 import numpy as np
@@ -68,6 +68,25 @@ class Step:
                 on_step(epoch, number + 1, steps)
         loss, right, count = place.total(sums).tolist()
         return loss / count, right / count, rate
+
+    def at_rates(self, rates: Iterable[float]) -> Iterator[float]:
+        """One step at each rate, and its loss; over the pictures as often as it takes."""
+        self._network.train()
+        batches = self._endless()
+        for rate in rates:
+            for group in self._optimiser.param_groups:
+                group["lr"] = rate
+            batch = next(batches)
+            count = len(batch.first)
+            yield float(self._one(batch, count)[0]) / count
+
+    def _endless(self) -> Iterator[Mixed]:
+        epoch = 0
+        while True:
+            epoch += 1
+            order = chance.order(self._config.seed, epoch, len(self._feed))
+            for number, (pictures, labels) in enumerate(self._feed.batches(order, self._config.batch)):
+                yield self._input(pictures, labels, epoch, number, len(labels))
 
     def _input(self, pictures: Tensor, labels: Tensor, epoch: int, number: int, whole: int) -> Mixed:
         """The batch as the network sees it."""

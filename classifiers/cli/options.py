@@ -39,12 +39,53 @@ Dense = Annotated[
 Size = Annotated[int | None, typer.Option(help="Side of the input in pixels.", show_default=False)]
 Classes = Annotated[int | None, typer.Option(help="Number of classes.", show_default="10")]
 
+Root = Annotated[Path, typer.Argument(metavar="DATA", help="Class folders, or a root with train/ and val/.")]
+RunFolder = Annotated[Path, typer.Argument(metavar="RUN", help="The folder of a run.")]
+SkipBad = Annotated[bool, typer.Option("--skip-bad", help="Leave out unreadable pictures, naming them.")]
+Cache = Annotated[
+    Path | None,
+    typer.Option(metavar="FOLDER", help="Where decoded pictures are kept.", show_default="~/.cache/classifiers"),
+]
+AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
+
+Epochs = Annotated[int | None, typer.Option(help="Passes over the training pictures.", show_default="10")]
+Seed = Annotated[int | None, typer.Option(help="Of all chance.", show_default="0")]
+Batch = Annotated[int | None, typer.Option(help="Pictures a step, over all processes.", show_default="32")]
+Rate = Annotated[float | None, typer.Option(help="Learning rate.", show_default="0.001")]
+Optimiser = Annotated[str | None, typer.Option(help="adamw, sgd or nadam.", show_default="adamw")]
+WeightDecay = Annotated[float | None, typer.Option(help="Of weights, not of biases.", show_default="0.0001")]
+Momentum = Annotated[float | None, typer.Option(help="Of sgd.", show_default="0.9")]
+Schedule = Annotated[str | None, typer.Option(help="constant, cosine, linear or step.", show_default="cosine")]
+WarmupEpochs = Annotated[float | None, typer.Option(help="Epochs of linear rise first.", show_default="0")]
+Augment = Annotated[float | None, typer.Option(help="Strength of augmentation, 0 to 1.", show_default="0")]
+Mixup = Annotated[float | None, typer.Option(help="Alpha of mixup, 0 for none.", show_default="0")]
+Cutmix = Annotated[float | None, typer.Option(help="Alpha of CutMix, 0 for none.", show_default="0")]
+LabelSmoothing = Annotated[float | None, typer.Option(help="Share given to the other classes.", show_default="0")]
+ClassWeights = Annotated[
+    bool | None, typer.Option("--class-weights/--no-class-weights", help="Weigh rare classes more.", show_default="no")
+]
+ClipNorm = Annotated[float | None, typer.Option(help="Largest norm of the gradient, 0 for any.", show_default="0")]
+Ema = Annotated[float | None, typer.Option(help="Decay of averaged weights, 0 for none.", show_default="0")]
+Patience = Annotated[int | None, typer.Option(help="Epochs without progress until it stops.", show_default="0: never")]
+Keep = Annotated[str | None, typer.Option(help="best or last weights.", show_default="best")]
+Device = Annotated[str | None, typer.Option(help="auto, cpu, cuda, cuda:N or mps.", show_default="auto")]
+Precision = Annotated[str | None, typer.Option(help="float32, bfloat16 or float16.", show_default="float32")]
+ChannelsLast = Annotated[
+    bool | None, typer.Option("--channels-last/--no-channels-last", help="Memory format.", show_default="yes")
+]
+Compile = Annotated[bool | None, typer.Option("--compile/--no-compile", help="torch.compile.", show_default="no")]
+Residence = Annotated[str | None, typer.Option(help="device, host or auto: where pictures wait.", show_default="auto")]
+
 
 def configured(
-    config: Path | None, preset_name: str | None, network: dict[str, Any], train: dict[str, Any] | None = None
+    config: Path | None,
+    preset_name: str | None,
+    network: dict[str, Any],
+    train: dict[str, Any] | None = None,
+    base: tuple[NetworkConfig, TrainConfig] | None = None,
 ) -> tuple[NetworkConfig, TrainConfig]:
-    """Preset, then file, then options, each over the one before; None means "not given"."""
-    start = preset(preset_name) if preset_name is not None else (NetworkConfig(), TrainConfig())
+    """Base or preset, then file, then options, each over the one before; None means "not given"."""
+    start = preset(preset_name) if preset_name is not None else base or (NetworkConfig(), TrainConfig())
     if config is not None:
         start = read_config(config, start)
     return (
