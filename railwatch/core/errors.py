@@ -6,7 +6,8 @@
     ├── ModelError            4  a model file cannot be trusted, described or run
     │   └── ProviderError     4  the execution provider asked for is not there
     ├── MessagingError        5  a socket cannot be bound or connected, a message breaks the wire format
-    │   └── WireError         5  bytes that are not a valid message
+    │   ├── WireError         5  bytes that are not a valid message
+    │   └── KeysError         5  a key is missing, damaged, revoked, or readable by others
     ├── InstallError          6  a library is missing, or two that exclude each other are installed
     └── RecordError           7  a recording of inputs cannot be read or written
 
@@ -52,6 +53,10 @@ class MessagingError(RailwatchError):
 
 class WireError(MessagingError):
     """Bytes received are not a valid message of the wire protocol."""
+
+
+class KeysError(MessagingError):
+    """A key or a folder of keys is missing, damaged, not allowed, or can be read by others."""
 
 
 class InstallError(RailwatchError):

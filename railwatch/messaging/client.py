@@ -24,6 +24,7 @@ from railwatch.messaging.events import (
     StatusReceived,
 )
 from railwatch.messaging.frames import receive
+from railwatch.messaging.keys import ClientKeys
 from railwatch.messaging.numbering import Numbering
 from railwatch.messaging.plain import shown
 from railwatch.messaging.wire import (
@@ -67,6 +68,7 @@ class Client:
         sections: Only alerts and states of these sections are handed over; None hands over all. All alerts are received
             in any case, for only so a missing one can be noticed.
         max_lease_s: The longest that CLEAR may be believed without a new proof, whatever the publisher grants.
+        keys: Of this client, for a publisher that asks for keys; only the publisher they were made for is listened to.
         clock: Monotonic seconds.
 
     Raises:
@@ -88,11 +90,12 @@ class Client:
         site_id: str | None = None,
         sections: Collection[str] | None = None,
         max_lease_s: float = DEFAULT_LEASE_S,
+        keys: ClientKeys | None = None,
         clock: Callable[[], float] = elapsed_s,
     ) -> None:
         alerts = connect_endpoint("connect", connect)
         requests = connect_endpoint("request_connect", request_connect or next_port("connect", connect))
-        self._site_id, self._clock = site_id, clock
+        self._site_id, self._keys, self._clock = site_id, keys, clock
         self._sections = None if sections is None else frozenset(sections)
         self._belief, self._numbering = Belief(max_lease_s), Numbering()
         self._next_nonce_s = float("-inf")
@@ -179,6 +182,8 @@ class Client:
         # A connection that died without a word (cable, sleep) is given up after 6 s and made anew.
         made.setsockopt(zmq.HEARTBEAT_IVL, 2000)
         made.setsockopt(zmq.HEARTBEAT_TIMEOUT, 6000)
+        if self._keys is not None:
+            self._keys.apply(made)
         made.connect(endpoint)
         return made
 

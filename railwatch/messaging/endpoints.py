@@ -41,25 +41,25 @@ def parse_endpoint(name: str, endpoint: str) -> tuple[str, int]:
     return found["host"], port
 
 
-def bind_endpoint(name: str, endpoint: str) -> str:
-    """The endpoint as ZeroMQ binds it: on an IPv4 loopback address of this machine, for nothing is encrypted.
+def bind_endpoint(name: str, endpoint: str, *, keys: bool = False) -> str:
+    """The endpoint as ZeroMQ binds it: an IPv4 address of this machine, of loopback unless only `keys` let anybody in.
 
     >>> bind_endpoint("bind", "tcp://localhost:5556")
     'tcp://127.0.0.1:5556'
     """
     host, port = parse_endpoint(name, endpoint)
-    host = "127.0.0.1" if host == "localhost" else "0.0.0.0" if host == "*" else host  # noqa: S104 - refused below
+    host = "127.0.0.1" if host == "localhost" else "0.0.0.0" if host == "*" else host  # noqa: S104 - needs keys, below
     try:
         address = ipaddress.IPv4Address(host)
     except ValueError:
         raise MessagingError(
             f"{name} must name an IPv4 address of this machine, as in tcp://127.0.0.1:5556, but its host is {host!r}"
         ) from None
-    if not address.is_loopback:
+    if not (address.is_loopback or keys):
         raise MessagingError(
             f"{name} must be a loopback address such as tcp://127.0.0.1:{port or 5556} as long as there are no keys, "
             f"but is {endpoint!r}: anybody on that network could read and disturb the alarms. "
-            "Reach it from elsewhere through a tunnel (ssh -L)"
+            "Make keys (`railwatch keys new`) and name their folder as messaging.keys, or use a tunnel (ssh -L)"
         )
     return f"tcp://{host}:{port or '*'}"
 

@@ -19,6 +19,7 @@ from railwatch.core.alerts import DEFAULT_LEASE_S, Alert, Epoch, Status
 from railwatch.core.errors import MessagingError
 from railwatch.messaging.endpoints import DEFAULT_ENDPOINT, bind, bind_endpoint, next_port
 from railwatch.messaging.frames import receive
+from railwatch.messaging.guard import Domain, Guard
 from railwatch.messaging.heartbeat import Heartbeat, StatusBody, occupies, visible
 from railwatch.messaging.wire import (
     MAX_NONCE_LENGTH,
@@ -72,16 +73,17 @@ class Publisher:
         site_id: Name of the site, part of every topic.
         epoch: The epoch of all alerts; their seq must count from 1 without a hole.
         body: The state to begin with; sections not yet observed are UNKNOWN.
-        bind: Loopback TCP endpoint for alerts and Status. Port 0 or * takes a free one, see `endpoint`.
+        bind: TCP endpoint for alerts and Status, of loopback without a guard. Port 0 or * takes a free one.
         request_bind: Where clients send nonces; None takes the port after that of `bind`.
         lease_s: Seconds for which a reader may believe CLEAR after it sent the nonce that is echoed.
+        guard: Lets in only who has a key; without one, only loopback endpoints can be bound. It outlives the publisher.
         clock: Monotonic seconds.
 
     Raises:
         MessagingError: An endpoint cannot be bound; the message says why and what to do.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - all by name
         self,
         *,
         site_id: str,
@@ -90,9 +92,10 @@ class Publisher:
         bind: str = DEFAULT_ENDPOINT,
         request_bind: str | None = None,
         lease_s: float = DEFAULT_LEASE_S,
+        guard: Guard | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._site_id, self._epoch, self._clock = site_id, epoch, clock
+        self._site_id, self._epoch, self._guard, self._clock = site_id, epoch, guard, clock
         self._heartbeat = Heartbeat(site_id, epoch, body, lease_s, clock())
         encode_status(self._probe(body))  # refuse now what could not be sent later
         self._changed = threading.Condition()
@@ -241,30 +244,40 @@ class Publisher:
             self._wake_out.send(b"\0")
 
     def _open(self, endpoint: str, request_endpoint: str | None) -> None:
-        endpoint = bind_endpoint("bind", endpoint)
+        endpoint = bind_endpoint("bind", endpoint, keys=self._guard is not None)
         if request_endpoint is not None:
-            request_endpoint = bind_endpoint("request_bind", request_endpoint)
+            request_endpoint = bind_endpoint("request_bind", request_endpoint, keys=self._guard is not None)
         else:
             request_endpoint = next_port("bind", endpoint)
-        self._context = zmq.Context()
+        self._context = zmq.Context() if self._guard is None else self._guard.context
+        self._sockets: list[zmq.Socket[bytes]] = []
         try:
-            self._alerts = self._socket(zmq.XPUB, _MAX_SUBSCRIPTION_BYTES)
+            self._alerts = self._socket(zmq.XPUB, Domain.ALERTS, _MAX_SUBSCRIPTION_BYTES)
             self._alerts.setsockopt(zmq.SNDHWM, SEND_LIMIT)
             self._alerts.setsockopt(zmq.XPUB_VERBOSER, 1)  # also the second subscriber to the same topic is seen
-            self._requests = self._socket(zmq.ROUTER, _MAX_REQUEST_BYTES)
+            self._requests = self._socket(zmq.ROUTER, Domain.REQUESTS, _MAX_REQUEST_BYTES)
             self._endpoint = bind(self._alerts, "bind", endpoint)
             self._request_endpoint = bind(self._requests, "request_bind", request_endpoint)
         except BaseException:
-            self._context.destroy(linger=0)
+            self._close_sockets(linger_ms=0)
             raise
 
-    def _socket(self, kind: int, largest: int) -> zmq.Socket[bytes]:
+    def _close_sockets(self, linger_ms: int) -> None:
+        if self._guard is None:
+            self._context.destroy(linger=linger_ms)
+        for made in self._sockets:
+            made.close(linger=linger_ms)
+
+    def _socket(self, kind: int, domain: Domain, largest: int) -> zmq.Socket[bytes]:
         made = self._context.socket(kind)
+        self._sockets.append(made)
         made.setsockopt(zmq.LINGER, LINGER_MS)
         made.setsockopt(zmq.MAXMSGSIZE, largest)
         made.setsockopt(zmq.HANDSHAKE_IVL, 2000)
         made.setsockopt(zmq.TCP_KEEPALIVE, 1)
         made.setsockopt(zmq.TCP_KEEPALIVE_IDLE, 30)
+        if self._guard is not None:
+            self._guard.protect(made, domain)
         return made
 
     def _run(self) -> None:
@@ -275,7 +288,7 @@ class Publisher:
         finally:
             with self._changed:
                 self._changed.notify_all()
-            self._context.destroy(linger=LINGER_MS)
+            self._close_sockets(LINGER_MS)
             self._wake_in.close()
             self._wake_out.close()
 
