@@ -19,6 +19,7 @@ from pydantic_core import ErrorDetails
 
 from railwatch.core.errors import ConfigError
 from railwatch.core.geometry import Point
+from railwatch.core.model_names import is_model_name, model_path
 from railwatch.core.settings import (
     CameraSettings,
     EscalationGroup,
@@ -219,7 +220,7 @@ def _settings(keys: SiteKeys, folder: Path) -> SiteSettings:
         cameras=tuple(CameraSettings(c.camera_id, _source(c.source, folder), c.required) for c in keys.cameras),
         sections=tuple(keys.sections),
         zones=tuple(map(zone, keys.zones)),
-        model=ModelSettings(**{**dict(keys.model), "file": str(folder / keys.model.file)}),
+        model=ModelSettings(**{**dict(keys.model), "file": str(model_path(keys.model.file, folder))}),
         groups={name: tuple(classes) for name, classes in keys.groups.items()},
         alarm_groups=tuple(keys.alarm_groups),
         camera_timeout_s=keys.camera_timeout_s,
@@ -249,9 +250,10 @@ def _model_faults(document: Document, folder: Path) -> list[Fault]:
         return []
     key: KeyPath = ("model", "file")
     try:
-        digest = _sha256(folder / name)
+        digest = _sha256(model_path(name, folder))
     except OSError as error:
-        allowed = f"must be a model file that can be read ({error.strerror})"
+        wanted = "the name of a model that `railwatch models list` shows, or a file with a dot in its name"
+        allowed = f"must be {wanted if is_model_name(name) else 'a model file that can be read'} ({error.strerror})"
         return [Fault(_line(document, key), key_name(key), _written(document, key), allowed)]
     told = any(fault.key == "model.sha256" for fault in document.faults)
     if told or model.get("sha256") in (None, digest):

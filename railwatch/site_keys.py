@@ -13,11 +13,11 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validat
 from railwatch.core.alerts import AckLevel, Severity
 from railwatch.core.errors import MessagingError
 from railwatch.core.geometry import check_polygon
+from railwatch.core.provider import Provider
 from railwatch.core.settings import (
     IncidentSettings,
     MessagingSettings,
     ModelSettings,
-    Provider,
     SiteSettings,
     TrackerSettings,
 )
@@ -86,7 +86,9 @@ _MODEL: Final = ModelSettings(file="detector.onnx")
 class ModelKeys(_Keys):
     """The detector."""
 
-    file: Annotated[Text, Field(description="The ONNX file; a relative path starts at the folder of the site file.")]
+    file: Annotated[
+        Text, Field(description="Name of a model, or its ONNX file; a relative path starts at the site file's folder.")
+    ]
     sha256: Annotated[str | None, Field(pattern=SHA256_PATTERN, description="SHA-256 that the file must have.")] = None
     confidence: Annotated[Fraction, Field(description="Boxes below this score are not looked at.")] = _MODEL.confidence
     provider: Annotated[

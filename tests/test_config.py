@@ -24,7 +24,8 @@ from railwatch.config import (
 )
 from railwatch.core.alerts import Severity
 from railwatch.core.errors import ConfigError
-from railwatch.core.settings import DEFAULT_GROUPS, IncidentSettings, MessagingSettings, Provider, TrackerSettings
+from railwatch.core.provider import Provider
+from railwatch.core.settings import DEFAULT_GROUPS, IncidentSettings, MessagingSettings, TrackerSettings
 from railwatch.core.types import ZoneKind
 
 GOOD = """\

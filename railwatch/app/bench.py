@@ -19,7 +19,8 @@ from railwatch.app.sources import open_source
 from railwatch.app.watch_site import CAMERA_ID, WatchOptions, site_for
 from railwatch.core.alerts import Epoch
 from railwatch.core.errors import SourceError
-from railwatch.core.settings import SiteSettings
+from railwatch.core.provider import Provider
+from railwatch.core.settings import ModelSettings, SiteSettings
 from railwatch.core.types import Sample
 from railwatch.decision.status import status_of
 from railwatch.decision.step import start
@@ -63,6 +64,7 @@ class BenchReport:
     rounds: int
     frames: int
     threads: int
+    provider: str
     ms_per_frame: float
     floor_ms_per_frame: float
     ratio_to_floor: float
@@ -71,22 +73,33 @@ class BenchReport:
     stages_ms: dict[str, float]
 
 
-def bench(video: Path, model: Path | None, zones: tuple[str, ...], frames: int, rounds: int = ROUNDS) -> BenchReport:
+def bench(
+    video: Path,
+    model: str | Path | None,
+    zones: tuple[str, ...],
+    frames: int,
+    rounds: int = ROUNDS,
+    *,
+    provider: Provider | None = None,
+) -> BenchReport:
     """Measure up to `frames` frames of `video`, `rounds` times.
 
     The whole way is decoding, sampling, detecting, tracking, deciding and publishing. The floor is `session.run` of
     a session of its own with the same model, number of threads and input tensors, and nothing else.
     Raises what watching raises.
     """
-    options = WatchOptions(str(video), model=model, zones=zones, bind="tcp://127.0.0.1:0")
+    options = WatchOptions(str(video), model=model, zones=zones, bind="tcp://127.0.0.1:0", provider=provider)
     site, _ = site_for(options)
-    detector = open_detector(Path(site.model.file), confidence=site.model.confidence, threads=site.model.threads)
+    settings = site.model
+    detector = open_detector(
+        Path(settings.file), confidence=settings.confidence, provider=settings.provider, threads=settings.threads
+    )
     site = replace(site, model=replace(site.model, sha256=detector.model_sha256))
-    floor = open_session(Path(site.model.file).read_bytes(), site.model.provider, site.model.threads)
+    floor = open_session(Path(settings.file).read_bytes(), settings.provider, settings.threads)
     tallies = [_pass(site, video, detector, floor, number, frames) for number in range(1, rounds + 2)]
     if not tallies[0].frames:
         raise SourceError(f"{video} must have frames to measure, but has none")
-    return _report(tallies[1:], detector, video, site.model.threads)  # the first pass only warms up
+    return _report(tallies[1:], detector, video, settings)  # the first pass only warms up
 
 
 def _pass(site: SiteSettings, video: Path, detector: OnnxDetector, floor: Session, number: int, frames: int) -> Tally:
@@ -153,7 +166,7 @@ def _bare_model(tensors: list[npt.NDArray[np.floating]], detector: OnnxDetector,
     return taken_s
 
 
-def _report(tallies: list[Tally], detector: OnnxDetector, video: Path, threads: int) -> BenchReport:
+def _report(tallies: list[Tally], detector: OnnxDetector, video: Path, settings: ModelSettings) -> BenchReport:
     # The median over the turns of a pass: a turn in which the machine was held up elsewhere does not count.
     ratios = [statistics.median(tally.ratios) for tally in tallies]
 
@@ -166,7 +179,8 @@ def _report(tallies: list[Tally], detector: OnnxDetector, video: Path, threads: 
         machine=f"{platform.machine()}, {platform.system()}, Python {platform.python_version()}",
         rounds=len(tallies),
         frames=tallies[0].frames,
-        threads=threads,
+        threads=settings.threads,
+        provider=settings.provider.value,
         ms_per_frame=median_ms([tally.wall_s for tally in tallies]),
         floor_ms_per_frame=median_ms([tally.floor_wall_s for tally in tallies]),
         ratio_to_floor=statistics.median(ratios),

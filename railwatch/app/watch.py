@@ -56,10 +56,11 @@ class Watch:
                 provider=site.model.provider,
                 threads=site.model.threads,
                 sha256=site.model.sha256,
+                say=say,
             )
             sha256 = self._detector.model_sha256
             self.site = replace(site, model=replace(site.model, sha256=sha256))
-            say(f"model {site.model.file} sha256 {sha256}")
+            say(f"model {site.model.file} sha256 {sha256}, run by {site.model.provider.value}")
             seeable = class_groups(self.site.groups, self._detector.class_names)
             for group in self.site.alarm_groups:
                 if group not in seeable:

@@ -10,6 +10,8 @@ from railwatch.config import load_site, parse_zone_option
 from railwatch.core.alerts import Severity
 from railwatch.core.errors import ConfigError
 from railwatch.core.geometry import Point
+from railwatch.core.model_names import model_path
+from railwatch.core.provider import Provider
 from railwatch.core.settings import CameraSettings, MessagingSettings, ModelSettings, SiteSettings
 from railwatch.core.types import Zone, ZoneKind
 from railwatch.perception.manifest import default_model
@@ -26,7 +28,7 @@ class WatchOptions:
     """What to watch, how to judge it, and where the results go; names are those of the command line."""
 
     source: str
-    model: Path | None = None
+    model: str | Path | None = None
     zones: tuple[str, ...] = ()
     config: Path | None = None
     camera: str | None = None
@@ -36,6 +38,7 @@ class WatchOptions:
     record: Path | None = None
     save: Path | None = None
     realtime: bool = False
+    provider: Provider | None = None
 
 
 def site_for(options: WatchOptions) -> tuple[SiteSettings, str]:
@@ -57,11 +60,18 @@ def site_for(options: WatchOptions) -> tuple[SiteSettings, str]:
             cameras=tuple(camera for camera in site.cameras if camera.camera_id == camera_id),
             sections=tuple(name for name in site.sections if name in tracked),
             zones=tuple(zone for zone in zones if zone.section_id in tracked),
-            model=site.model if options.model is None else replace(site.model, file=str(options.model), sha256=None),
+            model=_model(site.model, options),
             messaging=site.messaging if options.bind is None else MessagingSettings(options.bind),
         ),
         str(camera_id),
     )
+
+
+def _model(settings: ModelSettings, options: WatchOptions) -> ModelSettings:
+    """The detector with what the command line says of it; another file has another hash."""
+    if options.model is not None:
+        settings = replace(settings, file=str(model_path(str(options.model))), sha256=None)
+    return settings if options.provider is None else replace(settings, provider=options.provider)
 
 
 def _site_of_options(options: WatchOptions) -> SiteSettings:
@@ -78,7 +88,7 @@ def _site_of_options(options: WatchOptions) -> SiteSettings:
             cameras=(CameraSettings(CAMERA_ID, options.source),),
             sections=(SECTION_ID,),
             zones=zones,
-            model=ModelSettings(str(options.model or default_model())),
+            model=_model(ModelSettings("" if options.model else str(default_model())), options),
             messaging=messaging,
         )
     except ValueError as error:

@@ -9,10 +9,15 @@ from typing import Annotated
 
 import typer
 
+from railwatch.core.provider import Provider
+
 
 def bench(
     video: Annotated[Path, typer.Option(help="The clip to run on.")],
-    model: Annotated[Path | None, typer.Option(help="The ONNX file of the detector.", show_default="shipped")] = None,
+    model: Annotated[
+        str | None, typer.Option(help="Name or ONNX file of the detector.", show_default="the shipped one")
+    ] = None,
+    provider: Annotated[Provider | None, typer.Option(help="What must run the model.", show_default="cpu")] = None,
     zone: Annotated[
         list[str] | None, typer.Option(help="Zones as in `railwatch watch`.", show_default="the whole frame")
     ] = None,
@@ -33,7 +38,7 @@ def bench(
 
     console = Console(stderr=True, highlight=False)
     with console.status("measuring"):
-        report = measure(video, model, tuple(zone or ()), frames)
+        report = measure(video, model, tuple(zone or ()), frames, provider=provider)
     if as_json:
         sys.stdout.write(json.dumps(asdict(report), allow_nan=False) + "\n")
         return
@@ -47,4 +52,7 @@ def bench(
     low, high = report.ratio_spread
     out.print(f"ratio_to_floor {report.ratio_to_floor:.3f} (median of {report.rounds}, {low:.3f} to {high:.3f})")
     out.print(f"cpu_ms_beyond_inference {report.cpu_ms_beyond_inference:.2f}")
-    out.print(f"{report.video}, {report.frames} frames, model sha256 {report.model_sha256}, {report.machine}")
+    out.print(
+        f"{report.video}, {report.frames} frames, model sha256 {report.model_sha256}, "
+        f"provider {report.provider}, {report.machine}"
+    )

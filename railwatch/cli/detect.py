@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from railwatch.core.errors import SourceError
+from railwatch.core.model_names import model_path
+from railwatch.core.provider import Provider
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -19,7 +21,10 @@ if TYPE_CHECKING:
 
 def detect(
     image: Annotated[Path, typer.Argument(help="A picture, or a folder of pictures.", metavar="IMAGE|DIR")],
-    model: Annotated[Path | None, typer.Option(help="The ONNX file of the detector.", show_default="shipped")] = None,
+    model: Annotated[
+        str | None, typer.Option(help="Name or ONNX file of the detector.", show_default="the shipped one")
+    ] = None,
+    provider: Annotated[Provider | None, typer.Option(help="What must run the model.", show_default="cpu")] = None,
     confidence: Annotated[float, typer.Option(help="Lowest score of a box, 0 to 1.", min=0.0, max=1.0)] = 0.3,
     as_json: Annotated[bool, typer.Option("--json", help="Print a JSON document a picture.")] = False,
 ) -> None:
@@ -35,8 +40,13 @@ def detect(
     from railwatch.perception.picture_file import pictures_in
 
     pictures = pictures_in(image) if image.is_dir() else [image]
-    detector = open_detector(model or default_model(), confidence=confidence)
     report = Console(stderr=as_json, highlight=False, soft_wrap=True)
+    detector = open_detector(
+        model_path(model) if model else default_model(),
+        confidence=confidence,
+        provider=provider or Provider.CPU,
+        say=lambda text: report.print(text, markup=False),
+    )
     report.print(f"model {detector.description.file} sha256 {detector.model_sha256}", markup=False)
     failed = []
     for path in pictures:

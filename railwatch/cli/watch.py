@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from railwatch.core.provider import Provider
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -19,7 +21,10 @@ if TYPE_CHECKING:
 
 def watch(
     source: Annotated[str, typer.Argument(help="Video file, folder of pictures, or number of a USB camera.")],
-    model: Annotated[Path | None, typer.Option(help="The ONNX file of the detector.", show_default="shipped")] = None,
+    model: Annotated[
+        str | None, typer.Option(help="Name or ONNX file of the detector.", show_default="the shipped one")
+    ] = None,
+    provider: Annotated[Provider | None, typer.Option(help="What must run the model.", show_default="cpu")] = None,
     zone: Annotated[
         list[str] | None,
         typer.Option(
@@ -51,7 +56,18 @@ def watch(
     from railwatch.app.watch_site import WatchOptions
 
     options = WatchOptions(
-        source, model, tuple(zone or ()), config, camera, bind, wait_subscribers, jsonl, record, save, realtime
+        source,
+        model,
+        tuple(zone or ()),
+        config,
+        camera,
+        bind,
+        wait_subscribers,
+        jsonl,
+        record,
+        save,
+        realtime,
+        provider,
     )
     console = Console(stderr=True, highlight=False, soft_wrap=True)
     with Watch(options, lambda text: console.print(text, markup=False)) as run:

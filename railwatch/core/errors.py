@@ -4,7 +4,8 @@
     ├── ConfigError           2  a site file, a zone or an option is wrong
     ├── SourceError           3  a video, picture or camera cannot be read
     ├── ModelError            4  a model file cannot be trusted, described or run
-    │   └── ProviderError     4  the execution provider asked for is not there
+    │   ├── ProviderError     4  the execution provider asked for is not there
+    │   └── DownloadError     4  a model cannot be fetched
     ├── MessagingError        5  a socket cannot be bound or connected, a message breaks the wire format
     │   ├── WireError         5  bytes that are not a valid message
     │   └── KeysError         5  a key is missing, damaged, revoked, or readable by others
@@ -43,6 +44,10 @@ class ModelError(RailwatchError):
 
 class ProviderError(ModelError):
     """The execution provider asked for is not available, or the session silently fell back."""
+
+
+class DownloadError(ModelError):
+    """A model cannot be fetched: no way to the server, a wrong file, or a scheme other than https."""
 
 
 class MessagingError(RailwatchError):

@@ -12,6 +12,7 @@ from types import MappingProxyType
 from typing import Final, NamedTuple
 
 from railwatch.core.alerts import DEFAULT_LEASE_S, AckLevel, Severity
+from railwatch.core.provider import Provider
 from railwatch.core.types import Zone, ZoneKind
 
 DEFAULT_GROUPS: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
@@ -33,15 +34,6 @@ def _fraction(name: str, value: float) -> None:
 def _positive(name: str, value: float) -> None:
     if not (math.isfinite(value) and value > 0.0):
         raise ValueError(f"{name} must be positive and finite, but is {value}")
-
-
-class Provider(Enum):
-    """ONNX Runtime execution provider that must run the model."""
-
-    CPU = "cpu"
-    CUDA = "cuda"
-    TENSORRT = "tensorrt"
-    OPENVINO = "openvino"
 
 
 KeyPath = tuple[str | int, ...]

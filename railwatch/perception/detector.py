@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from railwatch.core.errors import ModelError
-from railwatch.core.settings import Provider
+from railwatch.core.provider import Provider
 from railwatch.core.types import Affine, Detections, Region, Sample, SampleForm, UInt8Array
 from railwatch.perception.heads import Boxes, decode
 from railwatch.perception.model import ModelDescription, describe_model, read_model
@@ -26,13 +26,20 @@ class OnnxDetector:
     """Runs one described model. Not to be used from two threads at once.
 
     `confidence` is the lowest score of a box that is looked at, 0 to 1; `threads` 0 means all cores. The constructor
-    opens the model on `provider` and runs it once, so that engines are built and faults are found before the first
-    frame. Raises ModelError when the file has changed since it was described or cannot be run, ProviderError when
-    the provider is not there, InstallError when ONNX Runtime is missing or installed twice.
+    opens the model on `provider` and runs it, alone and as the largest batch, so that engines are built and faults
+    are found before the first frame; `say` is told of a long wait. Raises ModelError when the file has changed since
+    it was described or cannot be run, ProviderError when the provider is not there, InstallError when ONNX Runtime is
+    missing or installed twice.
     """
 
     def __init__(
-        self, description: ModelDescription, *, confidence: float, provider: Provider = Provider.CPU, threads: int = 0
+        self,
+        description: ModelDescription,
+        *,
+        confidence: float,
+        provider: Provider = Provider.CPU,
+        threads: int = 0,
+        say: Callable[[str], None] = lambda _: None,
     ) -> None:
         if not 0.0 <= confidence <= 1.0:
             raise ValueError(f"confidence must be 0 to 1, but is {confidence}")
@@ -40,7 +47,7 @@ class OnnxDetector:
         self._facts = description.facts
         self._form = description.form
         self._confidence = confidence
-        self._session = open_session(_unchanged(description), provider, threads)
+        self._session = open_session(_unchanged(description), provider, threads, say=say)
         self._batch_limit = MAX_BATCH if description.dynamic_batch else 1
         self._input = _input_buffer(description, 1)
         height, width = self._form.size.height, self._form.size.width
@@ -117,11 +124,18 @@ class OnnxDetector:
 
 
 def open_detector(
-    file: Path, *, confidence: float, provider: Provider = Provider.CPU, threads: int = 0, sha256: str | None = None
+    file: Path,
+    *,
+    confidence: float,
+    provider: Provider = Provider.CPU,
+    threads: int = 0,
+    sha256: str | None = None,
+    say: Callable[[str], None] = lambda _: None,
 ) -> OnnxDetector:
     """Describe the model file by the manifest or its own metadata and open it.
 
-    With `sha256` the file must have exactly that. Raises as `describe_model` and `OnnxDetector` do.
+    With `sha256` the file must have exactly that; `say` is told of a long wait. Raises as `describe_model` and
+    `OnnxDetector` do.
     """
     description = describe_model(file)
     if sha256 is not None and description.sha256 != sha256.lower():
@@ -129,7 +143,7 @@ def open_detector(
             f"the model {file} must have the SHA-256 {sha256}, but has {description.sha256}: "
             "it is not the file that was approved"
         )
-    return OnnxDetector(description, confidence=confidence, provider=provider, threads=threads)
+    return OnnxDetector(description, confidence=confidence, provider=provider, threads=threads, say=say)
 
 
 def _unchanged(description: ModelDescription) -> bytes:

@@ -9,15 +9,17 @@ from pathlib import Path
 from typing import Final, Literal
 
 from railwatch.core.errors import ModelError
-from railwatch.core.settings import Provider
+from railwatch.core.model_names import user_models
+from railwatch.core.provider import Provider
 from railwatch.core.types import SampleForm, Size
 from railwatch.perception.heads import HEADS
-from railwatch.perception.manifest import Manifest, load_manifest
+from railwatch.perception.manifest import Manifest, known_entry
+from railwatch.perception.manifest_entry import MAX_MODEL_BYTES
 from railwatch.perception.model_facts import ModelFacts, facts_from_metadata
 from railwatch.perception.session import Port, Session, open_session
 
-MAX_BYTES: Final = 512 * 1024 * 1024
-"""Largest model file that is read, bytes; the largest YOLO detectors have about 270 MB."""
+MAX_BYTES: Final = MAX_MODEL_BYTES
+"""Largest model file that is read, bytes."""
 
 _TYPES: Final[dict[str, Literal["float32", "float16"]]] = {"tensor(float)": "float32", "tensor(float16)": "float16"}
 
@@ -57,12 +59,11 @@ def read_model(path: Path) -> bytes:
     if path.suffix.lower() in {".pt", ".pth"}:
         raise ModelError(
             f"{path} must be an ONNX file, but is a PyTorch file, which can run any code when it is loaded: "
-            "export it (yolo export model=FILE.pt format=onnx)"
+            f"export it (railwatch models export NAME --weights {path.name})"
         )
     try:
         if not path.is_file():
-            said = "is a folder" if path.is_dir() else "is not there"
-            raise ModelError(f"the model {path} must be an ONNX file, but {said}")
+            raise ModelError(_no_file(path))
         size = path.stat().st_size
         if not 0 < size <= MAX_BYTES:
             raise ModelError(f"the model {path} must have 1 to {MAX_BYTES} bytes, but has {size}")
@@ -75,15 +76,27 @@ def read_model(path: Path) -> bytes:
     return content
 
 
-def describe_model(path: Path, manifest: Manifest | None = None) -> ModelDescription:
-    """Describe a model file by its entry in `manifest` (None: the one of the package), else by its own metadata.
+def _no_file(path: Path) -> str:
+    if path.is_dir():
+        return f"the model {path} must be an ONNX file, but is a folder"
+    if path.parent == user_models():
+        return (
+            f"the model {path.stem} must be here, but {path} is not there: `railwatch models list` shows what is, "
+            f"`railwatch models pull {path.stem}` or `railwatch models export {path.stem}` may bring it"
+        )
+    return f"the model {path} must be an ONNX file, but is not there"
 
-    The graph must agree with the description. Raises ModelError, naming the file, when the file cannot be read or
-    run, is not described, or contradicts its description.
+
+def describe_model(path: Path, manifest: Manifest | None = None) -> ModelDescription:
+    """Describe a model file by its entry in `manifest`, else by its own metadata.
+
+    Without `manifest` the one that came with railwatch is asked, and the description beside the file in the user's
+    folder. The graph must agree with the description. Raises ModelError, naming the file, when the file cannot be
+    read or run, is not described, or contradicts its description.
     """
     content = read_model(path)
     sha256 = hashlib.sha256(content).hexdigest()
-    entry = (load_manifest() if manifest is None else manifest).find(sha256)
+    entry = known_entry(path, sha256) if manifest is None else manifest.find(sha256)
     try:
         session = open_session(content, Provider.CPU, threads=1, optimise=False)
         source, dtype = _the_input(session)

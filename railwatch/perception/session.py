@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import importlib
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import lru_cache
 from types import MappingProxyType, ModuleType
@@ -17,7 +17,8 @@ import numpy as np
 import numpy.typing as npt
 
 from railwatch.core.errors import InstallError, ModelError, ProviderError
-from railwatch.core.settings import Provider
+from railwatch.core.provider import Provider
+from railwatch.perception.engines import engine_folder, engine_options
 from railwatch.perception.runtime import check_runtime
 
 
@@ -80,12 +81,19 @@ _CHOICES: Final[Mapping[Provider, _Choice]] = MappingProxyType(
 )
 
 
-def open_session(model: bytes, provider: Provider, threads: int = 0, *, optimise: bool = True) -> Session:
+def open_session(
+    model: bytes,
+    provider: Provider,
+    threads: int = 0,
+    *,
+    optimise: bool = True,
+    say: Callable[[str], None] = lambda _: None,
+) -> Session:
     """Open the model on `provider` with `threads` threads (0: all cores that this process may use).
 
-    Without `optimise` it opens quicker and runs slower: to look into a file. Raises InstallError when ONNX Runtime
-    is missing or installed twice, ProviderError when the provider is not there or fails to start, ModelError when
-    the bytes are not a model that it can run.
+    Without `optimise` it opens quicker and runs slower: to look into a file. `say` is told of a long wait. Raises
+    InstallError when ONNX Runtime is missing or installed twice, ProviderError when the provider is not there or
+    fails to start, ModelError when the bytes are not a model that it can run.
     """
     runtime = _runtime()
     choice = _CHOICES[provider]
@@ -102,11 +110,14 @@ def open_session(model: bytes, provider: Provider, threads: int = 0, *, optimise
         mapped = native_errors("the model must be a complete ONNX file that this ONNX Runtime can run, but is not")
     else:
         mapped = native_errors(f"the model cannot be opened on provider {provider.value}", ProviderError)
+    own: dict[str, dict[str, str]] = {}
+    if provider is Provider.TENSORRT:
+        own[wanted] = engine_options(engine_folder(model, runtime.__version__), say)
     with mapped:
         session: Session = runtime.InferenceSession(
             model,
             _options(runtime, threads, optimise=optimise),
-            providers=[(name, dict(options)) for name, options in choice.providers],
+            providers=[(name, {**options, **own.get(name, {})}) for name, options in choice.providers],
             enable_fallback=0,
         )
     session.disable_fallback()

@@ -7,11 +7,12 @@ import pytest
 from onnx import TensorProto
 
 from railwatch.core.errors import InstallError, ModelError, ProviderError
-from railwatch.core.settings import Provider
+from railwatch.core.provider import Provider
 from railwatch.core.types import Affine, Region, Sample, SampleForm, Size
 from railwatch.perception import detector as detector_module
 from railwatch.perception import session as session_module
 from railwatch.perception.detector import OnnxDetector, open_detector
+from railwatch.perception.engines import engine_folder, engine_options
 from railwatch.perception.manifest import Manifest
 from railwatch.perception.model import describe_model
 from tests.perception.onnx_models import (
@@ -201,6 +202,54 @@ def test_a_provider_that_cannot_start_is_a_provider_error(monkeypatch):
     monkeypatch.setattr(session_module, "_runtime", lambda: runtime)
     with pytest.raises(ProviderError, match="cannot be opened on provider cuda"):
         session_module.open_session(b"as if CUDA had failed", Provider.CUDA)
+
+
+class WithTensorRt(FallenBack):
+    """A runtime that says it has TensorRT, keeps what it was asked for, and runs on the CPU under that name."""
+
+    def __init__(self, real):
+        super().__init__(real)
+        self.asked = []
+
+    def get_available_providers(self):
+        return ["TensorrtExecutionProvider", "CUDAExecutionProvider", "CPUExecutionProvider"]
+
+    def InferenceSession(self, model, options, providers, **others):  # noqa: N802 - the name in onnxruntime
+        self.asked.append(providers)
+        session = self.real.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+        session.get_providers = lambda: [name for name, _ in providers]
+        return session
+
+
+def test_tensorrt_keeps_its_engines_and_says_what_the_wait_is_for(opened, monkeypatch, tmp_path):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    runtime = WithTensorRt(session_module._runtime())
+    description = opened(constant_model(ONE_BOX, batch="n", metadata=own_metadata())).description
+    monkeypatch.setattr(session_module, "_runtime", lambda: runtime)
+    monkeypatch.setattr(detector_module, "describe_model", lambda _: description)
+    said = []
+    open_detector(description.file, confidence=0.1, provider=Provider.TENSORRT, say=said.append)
+    ((name, options), (second, _)) = runtime.asked[-1]
+    assert (name, second) == ("TensorrtExecutionProvider", "CUDAExecutionProvider")
+    folder = Path(options["trt_engine_cache_path"])
+    assert folder.is_relative_to(tmp_path / "cache" / "railwatch" / "tensorrt")
+    assert folder.name.startswith(description.sha256[:16])
+    assert folder.stat().st_mode & 0o777 == 0o700
+    assert "builds its engines" in said[-1]
+    (folder / "network_sm90.engine").touch()
+    open_detector(description.file, confidence=0.1, provider=Provider.TENSORRT, say=said.append)
+    assert "loads the engines" in said[-1]
+
+
+def test_engines_of_another_model_or_runtime_lie_elsewhere():
+    folders = {engine_folder(model, version) for model in (b"a", b"b") for version in ("1.20", "1.21")}
+    assert len(folders) == 4
+
+
+def test_a_cache_that_cannot_be_written_is_told(tmp_path):
+    (tmp_path / "file").touch()
+    with pytest.raises(ProviderError, match="set XDG_CACHE_HOME"):
+        engine_options(tmp_path / "file" / "engines", lambda _: None)
 
 
 def test_a_missing_onnx_runtime_is_told_with_the_remedy(monkeypatch):

@@ -180,10 +180,12 @@ def test_the_manifest_describes_a_file_by_its_hash_and_must_agree(tmp_path):
     text = f"""
         [[model]]
         name = "ours"
-        file = "x.onnx"
         sha256 = "{sha256}"
-        shipped = false
+        bytes = 100
         source = "a test"
+        card = "x.md"
+        accuracy = []
+        speed = []
         licence = "MIT"
         head = "yolox"
         size = [32, 32]
