@@ -217,7 +217,7 @@ def _settings(keys: SiteKeys, folder: Path) -> SiteSettings:
     return SiteSettings(
         site_id=keys.site_id,
         severity_without_trains=keys.severity_without_trains,
-        cameras=tuple(CameraSettings(c.camera_id, _source(c.source, folder), c.required) for c in keys.cameras),
+        cameras=tuple(CameraSettings(**{**dict(c), "source": _source(c.source, folder)}) for c in keys.cameras),
         sections=tuple(keys.sections),
         zones=tuple(map(zone, keys.zones)),
         model=ModelSettings(**{**dict(keys.model), "file": str(model_path(keys.model.file, folder))}),

@@ -67,6 +67,7 @@ class CameraKeys(_Keys):
     camera_id: Annotated[Id, Field(description="Name of the camera; a topic of the messages carries it.")]
     source: Annotated[Text, Field(description="Video file, folder of pictures, stream URL, or number of a USB camera.")]
     required: Annotated[bool, Field(description="Whether its sections are UNKNOWN while it is not NOMINAL.")] = True
+    worker_group: Annotated[Id, Field(description="Cameras of one group share a perception worker.")] = "main"
 
 
 class ZoneKeys(_Keys):

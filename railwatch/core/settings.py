@@ -57,11 +57,15 @@ class SiteFaultsError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class CameraSettings:
-    """One camera: where its pictures come from, and whether CLEAR needs it (`required`)."""
+    """One camera: where its pictures come from, and whether CLEAR needs it (`required`).
+
+    Cameras of one `worker_group` are served by one perception worker, which runs them through one detector together.
+    """
 
     camera_id: str
     source: str
     required: bool = True
+    worker_group: str = "main"
 
 
 @dataclass(frozen=True, slots=True)
@@ -235,7 +239,8 @@ def site_faults(site: SiteSettings) -> list[SiteFault]:
 def canonical_json(site: SiteSettings) -> str:
     """The decisive part of the settings as JSON with sorted keys and no spaces; equal text means equal decisions.
 
-    Left out are the sockets (`messaging`) and where pictures and model file lie (the model's hash stays).
+    Left out are the sockets (`messaging`), which worker serves a camera, and where pictures and model file lie (the
+    model's hash stays).
     """
     plain = _plain(
         {
