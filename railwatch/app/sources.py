@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import threading
 from pathlib import Path
 
+from railwatch.core.clock import Clock, elapsed_s
 from railwatch.core.errors import SourceError
+from railwatch.perception.live import PacedSource
 from railwatch.perception.source import FileSource, ImageFolderSource, Source, UsbSource, utc_now
 
 
@@ -24,6 +27,18 @@ def open_source(text: str, camera_id: str) -> Source:
     if path.is_dir():
         return ImageFolderSource(path, camera_id, utc_now=utc_now)
     return FileSource(path, camera_id, utc_now=utc_now)
+
+
+def open_live_source(
+    text: str, camera_id: str, *, loop: bool, stop: threading.Event, clock: Clock = elapsed_s
+) -> Source:
+    """Open what `open_source` opens as a camera: a recording goes at its own speed, again and again if `loop`.
+
+    `stop` ends its frames; `clock` is that of `t_s`. Raises SourceError.
+    """
+    if text.isdigit():
+        return UsbSource(int(text), camera_id, monotonic=clock, utc_now=utc_now)
+    return PacedSource(lambda: open_source(text, camera_id), loop=loop, clock=clock, stop=stop)
 
 
 def _scheme(text: str) -> str:

@@ -10,6 +10,7 @@ import cv2
 import numpy as np
 
 from railwatch.core.errors import SourceError
+from railwatch.core.types import Picture
 from railwatch.perception.files import checked_size, existing_file
 from railwatch.perception.image_header import image_size
 from railwatch.perception.picture import BgrPicture
@@ -64,3 +65,15 @@ def _natural(path: Path) -> tuple[list[tuple[int, str]], str]:
     """Digits compare as numbers, the rest as text; the name itself decides between 1.jpg and 01.jpg."""
     parts = re.split(r"([0-9]+)", path.name)
     return [(int(part), "") if i % 2 else (0, part) for i, part in enumerate(parts)], path.name
+
+
+def encode_jpeg(picture: Picture, quality: int = 85) -> bytes:
+    """The picture as JPEG; `quality` 1 to 100. Raises SourceError when OpenCV cannot encode it.
+
+    >>> encode_jpeg(BgrPicture(np.zeros((4, 4, 3), np.uint8)))[:2].hex()
+    'ffd8'
+    """
+    done, encoded = cv2.imencode(".jpg", picture.bgr(), [cv2.IMWRITE_JPEG_QUALITY, quality])
+    if not done:
+        raise SourceError(f"a picture of {picture.size.width} x {picture.size.height} pixels cannot be written as JPEG")
+    return encoded.tobytes()

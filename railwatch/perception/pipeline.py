@@ -114,12 +114,19 @@ class CameraPipeline:
     def __init__(self, camera_id: str, tracker: Tracker, zones: tuple[Zone, ...], worker_epoch: int = 1) -> None:
         self.camera_id = camera_id
         self._tracker = tracker
+        self._rate = FrameRate()
+        self.reassign(zones, worker_epoch)
+
+    def reassign(self, zones: tuple[Zone, ...], worker_epoch: int) -> None:
+        """Other zones, or another number of the worker; what is remembered of the camera stays."""
         self._zones = tuple(zone for zone in zones if zone.kind is not ZoneKind.IGNORE)
         self._worker_epoch = worker_epoch
-        self._rate = FrameRate()
 
-    def observe(self, frame: Frame, found: Detections) -> Observation:
-        """The Observation of one frame, given what the detector found in it."""
+    def observe(self, frame: Frame, found: Detections, frame_age_s: float = 0.0, dropped: int = 0) -> Observation:
+        """The Observation of one frame, given what the detector found in it.
+
+        `frame_age_s`: seconds since it was taken; `dropped`: frames of a live source that gave way to newer ones.
+        """
         tracks = self._tracker.update(found, frame.t_s)
         kept = first_in_zones(tracks, self._zones, frame.picture.size)
         return Observation(
@@ -132,7 +139,7 @@ class CameraPipeline:
             frame_size=frame.picture.size,
             tracks=kept,
             truncated=len(kept) < len(tracks),
-            vitals=Vitals(CameraState.NOMINAL, "frames arrive", 0.0, self._rate.update(frame.t_s), 0),
+            vitals=Vitals(CameraState.NOMINAL, "frames arrive", frame_age_s, self._rate.update(frame.t_s), dropped),
         )
 
 

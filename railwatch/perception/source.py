@@ -8,13 +8,13 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Protocol, Self
 
 import cv2
 
+from railwatch.core.clock import UtcNow, utc_now
 from railwatch.core.errors import SourceError
 from railwatch.core.types import Frame, Size, UInt8Array
 from railwatch.perception.files import checked_size
@@ -35,14 +35,6 @@ __all__ = [
     "read_picture",
     "utc_now",
 ]
-
-UtcNow = Callable[[], str]
-"""Tells the time as UTC in ISO 8601."""
-
-
-def utc_now() -> str:
-    """The time as UTC in ISO 8601 to the millisecond, for people only."""
-    return datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 @dataclass(frozen=True, slots=True)

@@ -46,15 +46,15 @@ def observation_to_json(seen: Observation) -> dict[str, Any]:
 
 def observation_from_json(value: object) -> Observation:
     """Read what `observation_to_json` gave. Raises WireError that names the key which is missing, unknown or wrong."""
-    data = _mapping(value, _OBSERVATION_KEYS, "observation")
+    data = as_mapping(value, _OBSERVATION_KEYS, "observation")
     try:
         return Observation(
-            camera_id=_text(data, "camera_id"),
+            camera_id=text_of(data, "camera_id"),
             worker_epoch=_integer(data, "worker_epoch"),
             index=_integer(data, "index"),
-            t_s=_number(data, "t_s"),
-            pts_s=None if data["pts_s"] is None else _number(data, "pts_s"),
-            captured_at=_text(data, "captured_at"),
+            t_s=number_of(data, "t_s"),
+            pts_s=None if data["pts_s"] is None else number_of(data, "pts_s"),
+            captured_at=text_of(data, "captured_at"),
             frame_size=_size(data["frame_size"]),
             tracks=tuple(_track_from_json(item) for item in _list(data, "tracks")),
             truncated=_boolean(data, "truncated"),
@@ -115,31 +115,31 @@ def _track_to_json(track: Track) -> dict[str, Any]:
 
 
 def _track_from_json(value: object) -> Track:
-    data = _mapping(value, _TRACK_KEYS, "track")
+    data = as_mapping(value, _TRACK_KEYS, "track")
     xyxy = _list(data, "xyxy")
     if len(xyxy) != 4:
         raise WireError(f"xyxy must hold 4 numbers, but holds {len(xyxy)}")
     left, top, right, bottom = (_as_number(item, "xyxy") for item in xyxy)
     return Track(
         track_id=_integer(data, "track_id"),
-        class_name=_text(data, "class_name"),
-        group=_text(data, "group"),
+        class_name=text_of(data, "class_name"),
+        group=text_of(data, "group"),
         xyxy=(left, top, right, bottom),
-        confidence=_number(data, "confidence"),
+        confidence=number_of(data, "confidence"),
         state=TrackState(data["state"]),
-        first_seen_s=_number(data, "first_seen_s"),
-        last_seen_s=_number(data, "last_seen_s"),
+        first_seen_s=number_of(data, "first_seen_s"),
+        last_seen_s=number_of(data, "last_seen_s"),
         hits=_integer(data, "hits"),
     )
 
 
 def _vitals_from_json(value: object) -> Vitals:
-    data = _mapping(value, _VITALS_KEYS, "vitals")
+    data = as_mapping(value, _VITALS_KEYS, "vitals")
     return Vitals(
         state=CameraState(data["state"]),
-        reason=_text(data, "reason"),
-        frame_age_s=_number(data, "frame_age_s"),
-        fps=_number(data, "fps"),
+        reason=text_of(data, "reason"),
+        frame_age_s=number_of(data, "frame_age_s"),
+        fps=number_of(data, "fps"),
         dropped=_integer(data, "dropped"),
     )
 
@@ -150,14 +150,16 @@ def _size(value: object) -> Size:
     return Size(*value)
 
 
-def _mapping(value: object, keys: tuple[str, ...], what: str) -> dict[str, Any]:
+def as_mapping(value: object, keys: tuple[str, ...], what: str) -> dict[str, Any]:
+    """The value as an object with exactly these keys; raises WireError for anything else."""
     if not isinstance(value, dict) or set(value) != set(keys):
         given = sorted(value) if isinstance(value, dict) else type(value).__name__
         raise WireError(f"{what} must have exactly the keys {sorted(keys)}, but has {given}")
     return value
 
 
-def _text(data: dict[str, Any], key: str) -> str:
+def text_of(data: dict[str, Any], key: str) -> str:
+    """The text under a key; raises WireError for anything else."""
     value = data[key]
     if not isinstance(value, str):
         raise WireError(f"{key} must be text, but is {value!r}")
@@ -178,7 +180,8 @@ def _integer(data: dict[str, Any], key: str) -> int:
     return value
 
 
-def _number(data: dict[str, Any], key: str) -> float:
+def number_of(data: dict[str, Any], key: str) -> float:
+    """The finite number under a key; raises WireError for anything else."""
     return _as_number(data[key], key)
 
 

@@ -1,0 +1,286 @@
+"""A perception worker: `python -m railwatch.app.worker`. It watches the cameras that a hub gives it.
+
+It holds every library that may crash or hang, and nothing else: what it sees goes to the hub, which decides. The hub
+that starts it hands over address and keys on standard input and keeps that open: when the hub ends, so does the worker.
+"""
+
+from __future__ import annotations
+
+import socket
+from collections import OrderedDict
+from collections.abc import Callable
+from typing import Any, Final
+
+import zmq
+
+from railwatch.app.camera_reader import CameraReader, OpenLive
+from railwatch.core.clock import Clock, elapsed_s
+from railwatch.core.errors import ConfigError, RailwatchError, WireError
+from railwatch.core.settings import ModelSettings
+from railwatch.core.types import Detections, Detector
+from railwatch.perception.live import Taken
+from railwatch.perception.picture_file import encode_jpeg
+from railwatch.perception.pipeline import CameraPipeline, class_groups
+from railwatch.perception.tracker import Tracker
+from railwatch.seam import sockets as verbs
+from railwatch.seam.beats import BEAT_INTERVAL_S, beat_number
+from railwatch.seam.codec import encode_observation
+from railwatch.seam.commands import Answer, Command, CommandKind, decode_command, encode_answer
+from railwatch.seam.greeting import Hello, Lost, decode_welcome, encode_hello, encode_lost
+from railwatch.seam.orders import WorkerOrder, order_from_json
+from railwatch.seam.sockets import WorkerSocket
+
+ALIVE_INTERVAL_S: Final = 0.25
+HELLO_INTERVAL_S: Final = 0.5
+KEPT_ANSWERS: Final = 16
+
+OpenDetector = Callable[[ModelSettings], Detector]
+"""Opens and warms up the detector; raises ModelError and its like."""
+
+
+class NeedsNewWorkerError(RailwatchError):
+    """The order needs another detector than this worker has: a new worker must be started for it."""
+
+    exit_code = 75
+
+
+class Worker:
+    """One life of a worker. `run` serves until `stop` or a STOP of the hub. Not to be used from two threads.
+
+    `open_detector` and `open_live` name the concrete detector and sources (tests give others).
+    """
+
+    def __init__(
+        self,
+        link: WorkerSocket,
+        hello: Hello,
+        open_detector: OpenDetector,
+        open_live: OpenLive,
+        clock: Clock = elapsed_s,
+    ) -> None:
+        self._link, self._hello, self._clock = link, hello, clock
+        self._open_detector, self._open_live = open_detector, open_live
+        self._order: WorkerOrder | None = None
+        self._detector: Detector | None = None
+        self._readers: dict[str, CameraReader] = {}
+        self._pipelines: dict[str, CameraPipeline] = {}
+        self._answers: OrderedDict[str, tuple[bytes, bytes]] = OrderedDict()
+        self._beat, self._worker_epoch = 0, 0
+        self._armed = self._stopped = self._received = False
+        self._alive_s = self._hello_s = float("-inf")
+        self._refused: str | None = None
+        self._wake_out, self._wake_in = socket.socketpair()
+        self._wake_out.setblocking(False)
+        self._wake_in.setblocking(False)
+
+    def run(self) -> None:
+        """Serve the hub. Raises what the detector raises, ConfigError when the hub refuses this worker."""
+        poller = zmq.Poller()
+        poller.register(self._link.socket, zmq.POLLIN)
+        poller.register(self._wake_in, zmq.POLLIN)
+        try:
+            while not self._stopped:
+                poller.poll(int(self._wait_s() * 1000) + 1)
+                self._turn()
+        finally:
+            for reader in self._readers.values():
+                reader.close()
+
+    def stop(self) -> None:
+        """End `run`; from any thread or a signal handler."""
+        self._stopped = True
+        self._wake()
+
+    def _turn(self) -> None:
+        self._drain_wake()
+        commands = self._read()
+        if self._refused is not None:
+            raise ConfigError(f"the hub refuses this worker: {self._refused}")
+        for command, beat in commands:
+            self._obey(command, beat)
+        for reader in self._readers.values():
+            failure = reader.failure()
+            if failure is not None:
+                self._link.send(verbs.LOST, encode_lost(Lost(reader.camera.camera_id, failure)))
+        if self._armed:
+            self._look()
+        now_s = self._clock()
+        if not self._received and now_s >= self._hello_s:
+            self._hello_s = now_s + HELLO_INTERVAL_S
+            self._link.send(verbs.HELLO, encode_hello(self._hello))
+        if now_s >= self._alive_s:
+            self._alive_s = now_s + ALIVE_INTERVAL_S
+            self._link.send(verbs.ALIVE, str(self._beat).encode())
+
+    def _wait_s(self) -> float:
+        due_s = self._alive_s if self._received else min(self._alive_s, self._hello_s)
+        return min(ALIVE_INTERVAL_S, max(0.0, due_s - self._clock()))
+
+    def _read(self) -> list[tuple[Command, int]]:
+        """Take in all that has come; commands are carried out after it, so that what is too late is known."""
+        commands = []
+        while (frames := self._link.receive()) is not None:
+            match frames:
+                case [verbs.BEAT, number]:
+                    self._beat = beat_number(number) or self._beat
+                case [verbs.WELCOME, payload]:
+                    self._receive(decode_welcome(payload))
+                case [verbs.COMMAND, number, payload]:
+                    commands.append((decode_command(payload), beat_number(number) or 0))
+                case [verbs.WHO]:
+                    self._received, self._armed, self._hello_s = False, False, float("-inf")
+                case [verbs.REFUSED, reason]:
+                    self._refused = reason.decode(errors="replace")[:500]
+                case [verbs.STOP]:
+                    self._stopped = True
+                case _:
+                    raise WireError(f"the hub sent a message that this worker does not know: {frames[0][:20]!r}")
+        return commands
+
+    def _receive(self, worker_epoch: int) -> None:
+        self._received, self._worker_epoch = True, worker_epoch
+        if self._order is not None:
+            self._assign(self._order)
+
+    def _obey(self, command: Command, beat: int) -> None:
+        """Carry out a command once; a repetition gets the same answer."""
+        if command.command_id not in self._answers:
+            if (self._beat - beat) * BEAT_INTERVAL_S > command.timeout_s:
+                answer = Answer(command.command_id, ok=False, reason="the command came after its deadline")
+            else:
+                answer = self._carried_out(command)
+            self._answers[command.command_id] = encode_answer(answer)
+            if len(self._answers) > KEPT_ANSWERS:
+                self._answers.popitem(last=False)
+        self._link.send(verbs.ANSWER, *self._answers[command.command_id])
+
+    def _carried_out(self, command: Command) -> Answer:
+        try:
+            match command.kind:
+                case CommandKind.RELOAD:
+                    body, attachment = self._reload(order_from_json(command.body)), b""
+                case CommandKind.ARM:
+                    body, attachment = self._arm(command.body), b""
+                case CommandKind.PROBE:
+                    body, attachment = self._probe(), b""
+                case CommandKind.SNAPSHOT:
+                    body, attachment = self._snapshot(command.body)
+                case CommandKind.CUT_CLIP:
+                    raise ConfigError("a clip can be cut only where a recording is kept, but this worker keeps none")
+        except RailwatchError as error:
+            code = error.exit_code
+            return Answer(command.command_id, ok=False, reason=" ".join(str(error).split()), body={"exit_code": code})
+        return Answer(command.command_id, ok=True, body=body, attachment=attachment)
+
+    def _reload(self, order: WorkerOrder) -> dict[str, Any]:
+        """Take over an order. Cameras that stay as they are keep their tracks; the first order opens the detector."""
+        if self._order is not None and not self._order.same_engine(order):
+            raise NeedsNewWorkerError("another model, tracker or class groups need a new worker")
+        if order.model.sha256 is None:
+            raise ConfigError("model.sha256 must be given: only a pinned model is armed")
+        if self._detector is None:
+            self._detector = self._open_detector(order.model)
+        self._order = order
+        self._change_cameras(order)
+        self._assign(order)
+        seen = class_groups(order.groups, self._detector.class_names)
+        return {"model_sha256": self._detector.model_sha256, "groups": list(seen), "config_rev": order.config_rev}
+
+    def _change_cameras(self, order: WorkerOrder) -> None:
+        wanted = {camera.camera_id: camera for camera in order.cameras}
+        for name, reader in list(self._readers.items()):
+            if name not in wanted or wanted[name].source != reader.camera.source:
+                del self._readers[name], self._pipelines[name]
+                reader.close(0.0)  # its thread ends by itself: the other cameras must not wait for it
+        for name, camera in wanted.items():
+            if name not in self._readers:
+                self._readers[name] = CameraReader(
+                    camera,
+                    self._open_live,
+                    loop=order.loop,
+                    mark=lambda: self._beat,
+                    wake=self._wake,
+                    clock=self._clock,
+                )
+
+    def _assign(self, order: WorkerOrder) -> None:
+        detector = self._engine()
+        for name in self._readers:
+            zones = tuple(zone for zone in order.zones if zone.camera_id == name)
+            if name not in self._pipelines:
+                tracker = Tracker(order.tracker, detector.class_names, order.groups)
+                self._pipelines[name] = CameraPipeline(name, tracker, zones)
+            self._pipelines[name].reassign(zones, self._worker_epoch)
+
+    def _arm(self, body: dict[str, Any]) -> dict[str, Any]:
+        if self._order is None or body.get("config_rev") != self._order.config_rev:
+            have = None if self._order is None else self._order.config_rev
+            raise ConfigError(f"a worker arms for the configuration it has, {have}, but not for {body}")
+        self._armed = True
+        return {}
+
+    def _probe(self) -> dict[str, Any]:
+        now_s = self._clock()
+        return {
+            "armed": self._armed,
+            "config_rev": self._order.config_rev if self._order else None,
+            "model_sha256": self._detector.model_sha256 if self._detector else None,
+            "cameras": {
+                name: {
+                    "source": reader.description,
+                    "frame_age_s": None if reader.newest is None else now_s - reader.newest.t_s,
+                }
+                for name, reader in self._readers.items()
+            },
+        }
+
+    def _snapshot(self, body: dict[str, Any]) -> tuple[dict[str, Any], bytes]:
+        reader = self._readers.get(str(body.get("camera_id")))
+        if reader is None or reader.newest is None:
+            raise ConfigError(f"a snapshot needs a camera of this worker that gives frames, but is of {body}")
+        frame = reader.newest
+        about = {"captured_at": frame.captured_at, "frame_age_s": self._clock() - frame.t_s}
+        return about, encode_jpeg(frame.picture)
+
+    def _look(self) -> None:
+        """One batch: the newest frame of every camera that has one."""
+        taken = {name: found for name, reader in self._readers.items() if (found := reader.latest.take()) is not None}
+        if not taken:
+            return
+        detector = self._engine()
+        samples = [item.frame.picture.sample(None, detector.form) for item in taken.values()]
+        for (name, item), detections in zip(taken.items(), detector.detect(samples), strict=True):
+            self._send(name, item, detections)
+
+    def _send(self, name: str, item: Taken, detections: Detections) -> None:
+        age_s = max(0.0, self._clock() - item.frame.t_s)
+        seen = self._pipelines[name].observe(item.frame, detections, age_s, item.dropped)
+        self._link.send(verbs.OBSERVATION, str(item.mark).encode(), encode_observation(seen))
+
+    def _engine(self) -> Detector:
+        if self._detector is None:
+            raise AssertionError("a worker that is not ordered has no cameras")
+        return self._detector
+
+    def _wake(self) -> None:
+        try:
+            self._wake_out.send(b"\0")
+        except (BlockingIOError, OSError):
+            return  # a full pipe wakes as well; a closed one has nobody to wake
+
+    def _drain_wake(self) -> None:
+        try:
+            self._wake_in.recv(4096)
+        except BlockingIOError:
+            return
+
+
+def main() -> int:
+    """Start a worker as a process; returns its exit code."""
+    from railwatch.app.worker_start import start
+
+    return start()
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,97 @@
+"""Live sources: the newest frame wins, and a recording that goes at its own speed stands in for a camera."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from types import TracebackType
+from typing import NamedTuple, Self
+
+from railwatch.core.clock import Clock
+from railwatch.core.errors import SourceError
+from railwatch.core.types import Frame
+from railwatch.perception.source import Source
+
+
+class Taken(NamedTuple):
+    """A frame from the slot, the mark that it was put there with, and how many were dropped since the start."""
+
+    frame: Frame
+    mark: int
+    dropped: int
+
+
+class LatestFrame:
+    """A slot for one frame between the thread that reads and the one that looks: the newest wins, drops are counted.
+
+    >>> from railwatch.testing import ListSource, solid_picture
+    >>> from railwatch.core.types import Size
+    >>> slot = LatestFrame()
+    >>> for frame in ListSource([solid_picture(Size(8, 6))] * 3, [0.0, 0.1, 0.2]).frames():
+    ...     slot.put(frame, 0)
+    >>> taken = slot.take()
+    >>> taken.frame.index, taken.dropped, slot.take()
+    (2, 2, None)
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._waiting: tuple[Frame, int] | None = None
+        self._dropped = 0
+
+    def put(self, frame: Frame, mark: int) -> None:
+        """Put the newest frame; one that was still there is dropped."""
+        with self._lock:
+            self._dropped += self._waiting is not None
+            self._waiting = (frame, mark)
+
+    def take(self) -> Taken | None:
+        """The newest frame, once."""
+        with self._lock:
+            waiting, self._waiting = self._waiting, None
+            return None if waiting is None else Taken(*waiting, self._dropped)
+
+
+class PacedSource:
+    """A finite source at its own speed, as a camera would give it: `t_s` is the time at which a frame was due.
+
+    `open_source` opens it, and again after its end if `loop`; without it, the end raises SourceError, as that of a
+    camera does. A frame that is late is given at once: the reader drains, and the newest wins. `stop` ends `frames`.
+    Raises what `open_source` raises.
+    """
+
+    def __init__(self, open_source: Callable[[], Source], *, loop: bool, clock: Clock, stop: threading.Event) -> None:
+        self._open, self._loop, self._clock, self._stop = open_source, loop, clock, stop
+        self._source = open_source()
+        self.camera_id = self._source.camera_id
+        self.info = replace(self._source.info, live=True)
+
+    def frames(self) -> Iterator[Frame]:
+        """Every frame when it is due; ends only when it is stopped."""
+        index, begun_s = 0, self._clock()
+        while True:
+            last_s = 0.0
+            for frame in self._source.frames():
+                due_s = begun_s + frame.t_s
+                if self._stop.wait(max(0.0, due_s - self._clock())):
+                    return
+                yield replace(frame, index=index, t_s=due_s)
+                index, last_s = index + 1, frame.t_s
+            if not self._loop:
+                raise SourceError(f"{self.info.description} has ended after {index} frames")
+            self._source.close()
+            self._source = self._open()
+            begun_s = max(self._clock(), begun_s + last_s + 1.0 / (self.info.fps or 10.0))
+
+    def close(self) -> None:
+        """Let go of the source; may be called twice."""
+        self._source.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()

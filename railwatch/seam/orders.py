@@ -1,0 +1,86 @@
+"""What a worker has to do: its cameras, their zones, and the model. It is the body of a RELOAD.
+
+It goes over the seam and never into arguments or the environment: the address of a camera may hold a password.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, replace
+from typing import Any, Final
+
+from railwatch.core.errors import WireError
+from railwatch.core.geometry import Point
+from railwatch.core.settings import CameraSettings, ModelSettings, Provider, SiteSettings, TrackerSettings
+from railwatch.core.types import Zone, ZoneKind
+from railwatch.seam.codec import as_mapping
+
+_KEYS: Final = ("config_rev", "cameras", "zones", "model", "groups", "tracker", "loop")
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerOrder:
+    """The part of a site that one worker serves. `loop`: recordings begin again at their end."""
+
+    config_rev: str
+    cameras: tuple[CameraSettings, ...]
+    zones: tuple[Zone, ...]
+    model: ModelSettings
+    groups: dict[str, tuple[str, ...]]
+    tracker: TrackerSettings
+    loop: bool = False
+
+    def same_engine(self, other: WorkerOrder) -> bool:
+        """Whether a running worker can take over `other`: only the model and what follows from it need a new one."""
+        return (self.model, self.groups, self.tracker, self.loop) == (
+            other.model,
+            other.groups,
+            other.tracker,
+            other.loop,
+        )
+
+
+def order_for(site: SiteSettings, worker_group: str, *, loop: bool = False) -> WorkerOrder:
+    """The order for one worker group of a site."""
+    cameras = tuple(camera for camera in site.cameras if camera.worker_group == worker_group)
+    names = {camera.camera_id for camera in cameras}
+    zones = tuple(zone for zone in site.zones if zone.camera_id in names)
+    return WorkerOrder(site.config_rev, cameras, zones, site.model, dict(site.groups), site.tracker, loop)
+
+
+def order_to_json(order: WorkerOrder) -> dict[str, Any]:
+    """An order as plain JSON values."""
+    return {
+        "config_rev": order.config_rev,
+        "cameras": [asdict(camera) for camera in order.cameras],
+        "zones": [
+            {**asdict(zone), "kind": zone.kind.value, "polygon_norm": [list(point) for point in zone.polygon_norm]}
+            for zone in order.zones
+        ],
+        "model": {**asdict(order.model), "provider": order.model.provider.value},
+        "groups": {name: list(classes) for name, classes in order.groups.items()},
+        "tracker": asdict(order.tracker),
+        "loop": order.loop,
+    }
+
+
+def order_from_json(value: object) -> WorkerOrder:
+    """Read `order_to_json`'s values; raises WireError for anything else."""
+    data = as_mapping(value, _KEYS, "order")
+    try:
+        model = ModelSettings(**data["model"])
+        return WorkerOrder(
+            config_rev=str(data["config_rev"]),
+            cameras=tuple(CameraSettings(**camera) for camera in data["cameras"]),
+            zones=tuple(_zone(zone) for zone in data["zones"]),
+            model=replace(model, provider=Provider(model.provider)),
+            groups={str(name): tuple(map(str, classes)) for name, classes in data["groups"].items()},
+            tracker=TrackerSettings(**data["tracker"]),
+            loop=bool(data["loop"]),
+        )
+    except (ValueError, TypeError, AttributeError) as error:
+        raise WireError(f"an order for a worker must be one of this version, but: {error}") from error
+
+
+def _zone(value: dict[str, Any]) -> Zone:
+    points = tuple(Point(float(x), float(y)) for x, y in value["polygon_norm"])
+    return Zone(**{**value, "kind": ZoneKind(value["kind"]), "polygon_norm": points})
