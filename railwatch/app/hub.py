@@ -20,7 +20,8 @@ import zmq
 from railwatch.app.decider import Decider, status_body
 from railwatch.app.inbox import Inbox
 from railwatch.app.notify import Notifier
-from railwatch.app.record import Recorder, RecordHeader, site_to_mapping
+from railwatch.app.record import Recorder, RecordHeader
+from railwatch.app.record_site import site_to_mapping
 from railwatch.app.state_dir import HubReport, StateDir
 from railwatch.app.worker_process import WORKER_COMMAND, WorkerProcess
 from railwatch.app.workers import Workers
