@@ -67,12 +67,17 @@ def open_site_detector(model: ModelSettings) -> Detector:
         provider=model.provider,
         threads=model.threads,
         sha256=model.sha256,
+        say=_say,
     )
 
 
 def open_site_source(camera: CameraSettings, loop: bool, stop: threading.Event) -> Source:
     """The source of a camera, live; a recording goes at its own speed, again and again if `loop`."""
     return open_live_source(camera.source, camera.camera_id, loop=loop, stop=stop)
+
+
+def _say(text: str) -> None:
+    sys.stderr.write(f"{text}\n")
 
 
 def _first_line() -> bytes:

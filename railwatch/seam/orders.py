@@ -10,7 +10,8 @@ from typing import Any, Final
 
 from railwatch.core.errors import WireError
 from railwatch.core.geometry import Point
-from railwatch.core.settings import CameraSettings, ModelSettings, Provider, SiteSettings, TrackerSettings
+from railwatch.core.provider import Provider
+from railwatch.core.settings import CameraSettings, ModelSettings, SiteSettings, TrackerSettings
 from railwatch.core.types import Zone, ZoneKind
 from railwatch.seam.codec import as_mapping
 
