@@ -9,7 +9,7 @@ import sys
 import pytest
 
 HEAVY = {"numpy", "cv2", "onnxruntime", "av", "torch", "shapely"}
-MESSAGING = ("client", "publisher", "wire", "schema", "belief", "numbering", "heartbeat")
+MESSAGING = ("client", "publisher", "wire", "schema", "belief", "ordering", "heartbeat", "outlet", "position")
 
 HELP = """
 import sys, runpy

@@ -8,7 +8,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Annotated, Any, Final
+from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
@@ -77,38 +77,11 @@ def _follow(events: Iterator[Event], count: int | None, write: Callable[[Event],
 
 
 def _write_json(event: Event) -> None:
-    import json
+    from railwatch.cli.listen_lines import line_of
 
-    from railwatch.messaging.events import AlertReceived
-
-    if isinstance(event, AlertReceived):
-        line = event.payload
-    else:
-        line = json.dumps(_document(event), ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode()
+    line = line_of(event)
     sys.stdout.buffer.write(line + b"\n")
     sys.stdout.buffer.flush()
-
-
-def _document(event: Event) -> dict[str, Any]:
-    """An event that is not an alert as a JSON object; its names are those of the event's fields."""
-    from railwatch.messaging import events as kinds
-    from railwatch.messaging.wire import status_document
-
-    match event:
-        case kinds.SectionChanged():
-            previous = None if event.previous is None else event.previous.value
-            section = {"section_id": event.section_id, "state": event.state.value, "previous": previous}
-            return {"event": "section", **section}
-        case kinds.Gap():
-            missing = {"first_missing": event.first_missing, "last_missing": event.last_missing}
-            return {"event": "gap", "epoch": str(event.epoch), **missing}
-        case kinds.Restarted():
-            return {"event": "restart", "previous": str(event.previous), "epoch": str(event.epoch)}
-        case kinds.StatusReceived():
-            return {"event": "status", "age_s": event.age_s, "status": status_document(event.status)}
-        case kinds.ProtocolFault():
-            return {"event": "fault", "reason": event.reason, "suppressed": event.suppressed}
-    raise AssertionError(f"no line for {event}")
 
 
 def _write_text(event: Event) -> None:

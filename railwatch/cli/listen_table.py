@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
-    from railwatch.core.alerts import SectionState, Status
+    from railwatch.core.alerts import Alert, SectionState, Status
     from railwatch.messaging.events import AlertReceived, Event, Gap
 
 _LAST_ALERTS: Final = 10
@@ -31,6 +31,12 @@ def text_of(event: Event) -> str | None:
             line = _gap_text(event)
         case kinds.Restarted():
             line = f"the publisher was started again: epoch {event.epoch}"
+        case kinds.AlertAhead():
+            line = f"ahead of its turn: {_summary(event.alert)}"
+        case kinds.OpenIncidents():
+            line = f"open incidents: {len(event.alerts)}" + "".join(f"; {_summary(alert)}" for alert in event.alerts)
+        case kinds.HistoryLost():
+            line = f"the journal of the hub does not reach back to alert {event.after.seq} of {event.after.epoch}"
         case kinds.ProtocolFault():
             line = f"a message was refused: {event.reason}"
         case _:
@@ -39,9 +45,12 @@ def text_of(event: Event) -> str | None:
 
 
 def _alert_text(event: AlertReceived) -> str:
-    alert = event.alert
+    return f"{'missed: ' if event.replayed else ''}alert {_summary(event.alert)}"
+
+
+def _summary(alert: Alert) -> str:
     what = f"{alert.severity.value} {alert.kind.value} {alert.action.value}"
-    return f"alert {alert.seq} {what} section {alert.section_id}: {alert.why}"
+    return f"{alert.seq} {what} section {alert.section_id}: {alert.why}"
 
 
 def _gap_text(gap: Gap) -> str:

@@ -10,7 +10,8 @@
     │   ├── WireError         5  bytes that are not a valid message
     │   └── KeysError         5  a key is missing, damaged, revoked, or readable by others
     ├── InstallError          6  a library is missing, or two that exclude each other are installed
-    └── RecordError           7  a recording of inputs cannot be read or written
+    ├── RecordError           7  a recording of inputs cannot be read or written
+    └── JournalError          8  a journal of alerts or a position file cannot be opened, read or kept
 
 A message says what must hold, what was given, and what to do.
 """
@@ -74,3 +75,9 @@ class RecordError(RailwatchError):
     """A recording of inputs cannot be read or written."""
 
     exit_code = 7
+
+
+class JournalError(RailwatchError):
+    """A journal of alerts, or a file that keeps a reader's position in one, cannot be opened, read or kept."""
+
+    exit_code = 8

@@ -7,23 +7,24 @@ import socket
 import threading
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from math import ceil
-from types import TracebackType
+from types import MappingProxyType, TracebackType
 from typing import Final, Self
 
 import zmq
 
 from railwatch.core.alerts import DEFAULT_LEASE_S, Alert, Epoch, Status
 from railwatch.core.errors import MessagingError
+from railwatch.messaging.desk import READS_A_TURN, RequestDesk
 from railwatch.messaging.endpoints import DEFAULT_ENDPOINT, bind, bind_endpoint, next_port
 from railwatch.messaging.frames import receive
 from railwatch.messaging.guard import Domain, Guard
 from railwatch.messaging.heartbeat import Heartbeat, StatusBody, occupies, visible
+from railwatch.messaging.outgoing import Outgoing, Prompt
+from railwatch.messaging.requests import MAX_REQUEST_BYTES, Handler, Peer
 from railwatch.messaging.wire import (
-    MAX_NONCE_LENGTH,
-    NONCE_VERB,
     alert_topic,
     encode_alert,
     encode_status,
@@ -37,20 +38,11 @@ LINGER_MS: Final = 1000
 SEND_LIMIT: Final = 1000
 """Messages kept for a subscriber that does not read; beyond it, that subscriber loses messages and sees the gap."""
 
-_MAX_REQUEST_BYTES: Final = 4 * MAX_NONCE_LENGTH
+ANSWER_LIMIT: Final = 8
+"""Answers kept for one who asks and does not read; beyond it they are dropped."""
+
 _MAX_SUBSCRIPTION_BYTES: Final = 1024
-_READS_A_TURN: Final = 64
 _LONGEST_WAIT_S: Final = 1.0
-
-
-@dataclass(frozen=True, slots=True)
-class _Outgoing:
-    """An alert ready to send; `occupied_section` is set when it says by itself that the section is occupied."""
-
-    seq: int
-    topic: bytes
-    payload: bytes
-    occupied_section: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +69,8 @@ class Publisher:
         request_bind: Where clients send nonces; None takes the port after that of `bind`.
         lease_s: Seconds for which a reader may believe CLEAR after it sent the nonce that is echoed.
         guard: Lets in only who has a key; without one, only loopback endpoints can be bound. It outlives the publisher.
+        handlers: What to do with requests, by their verb; NONCE is answered here, what has no handler is refused. They
+            are called on the sending thread and must return at once; `reply` answers, from any thread.
         clock: Monotonic seconds.
 
     Raises:
@@ -93,13 +87,15 @@ class Publisher:
         request_bind: str | None = None,
         lease_s: float = DEFAULT_LEASE_S,
         guard: Guard | None = None,
+        handlers: Mapping[bytes, Handler] = MappingProxyType({}),
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._site_id, self._epoch, self._guard, self._clock = site_id, epoch, guard, clock
         self._heartbeat = Heartbeat(site_id, epoch, body, lease_s, clock())
         encode_status(self._probe(body))  # refuse now what could not be sent later
         self._changed = threading.Condition()
-        self._inbox: deque[_Outgoing | _Decided] = deque()
+        self._desk = RequestDesk(self._heartbeat.nonces.put, handlers, clock)
+        self._inbox: deque[Outgoing | _Decided] = deque()
         self._seq_last = self._subscribers = 0
         self._visible = visible(body)
         self._alert_is_last = self._closing = False
@@ -111,6 +107,11 @@ class Publisher:
         # From here on only the thread touches the ZeroMQ sockets.
         self._thread = threading.Thread(target=self._run, name="railwatch-publisher", daemon=True)
         self._thread.start()
+
+    @property
+    def epoch(self) -> Epoch:
+        """The epoch of all alerts."""
+        return self._epoch
 
     @property
     def endpoint(self) -> str:
@@ -139,13 +140,13 @@ class Publisher:
             raise ValueError(
                 f"alerts must be of {self._site_id!r} {self._epoch}, but one is of {alert.site_id!r} {alert.epoch}"
             )
-        payload = encode_alert(alert)
-        topic = alert_topic(alert.site_id, alert.section_id)
         section = alert.section_id if occupies(alert) else None
+        outgoing = self._outgoing(alert, alert_topic(alert.site_id, alert.section_id), section)
         with self._changed:
             if alert.seq != self._seq_last + 1:
                 raise ValueError(f"seq must be {self._seq_last + 1}, but is {alert.seq}")
-            self._put(_Outgoing(alert.seq, topic, payload, section))
+            self._put(outgoing)
+            self._accepted(outgoing)
             self._seq_last, self._alert_is_last = alert.seq, True
             self._wake()
 
@@ -169,6 +170,15 @@ class Publisher:
             self._alert_is_last, self._visible = False, visible(body)
             if urgent:  # else it is early enough when the next Status is due
                 self._wake()
+
+    def reply(self, peer: Peer, verb: bytes, *payloads: bytes) -> None:
+        """Answer a request, from any thread; whoever asked and is gone does not get it."""
+        self._desk.reply(peer, verb, payloads)
+        self._wake()
+
+    def heard(self, within_s: float) -> frozenset[str | None]:
+        """Names of the keys under which somebody has sent a nonce within so many seconds; None: without a key."""
+        return self._desk.heard(within_s)
 
     def wait_subscribers(self, count: int, timeout_s: float) -> bool:
         """Wait until `count` subscribers are there; whether they are.
@@ -230,7 +240,18 @@ class Publisher:
         if self._closing:
             raise MessagingError("the publisher was closed, nothing goes out any more")
 
-    def _put(self, item: _Outgoing | _Decided) -> None:
+    def _outgoing(self, alert: Alert, topic: bytes, section: str | None) -> Outgoing:
+        """The alert ready to send. Raises WireError."""
+        return Prompt(alert.seq, topic, encode_alert(alert), section)
+
+    def _accepted(self, item: Outgoing) -> None:
+        """An alert has its place in the order; the lock is held."""
+
+    def _sent(self, item: Outgoing, payload: bytes) -> None:  # noqa: ARG002 - for those who keep what went out
+        """An alert went out."""
+        self._heartbeat.alert_sent(item.seq, item.occupied_section)
+
+    def _put(self, item: Outgoing | _Decided) -> None:
         """Hand over to the thread; the lock is held."""
         self._changed.wait_for(lambda: len(self._inbox) < INBOX_LIMIT or self._ended, INBOX_TIMEOUT_S)
         self._check_alive()
@@ -255,7 +276,8 @@ class Publisher:
             self._alerts = self._socket(zmq.XPUB, Domain.ALERTS, _MAX_SUBSCRIPTION_BYTES)
             self._alerts.setsockopt(zmq.SNDHWM, SEND_LIMIT)
             self._alerts.setsockopt(zmq.XPUB_VERBOSER, 1)  # also the second subscriber to the same topic is seen
-            self._requests = self._socket(zmq.ROUTER, Domain.REQUESTS, _MAX_REQUEST_BYTES)
+            self._requests = self._socket(zmq.ROUTER, Domain.REQUESTS, MAX_REQUEST_BYTES)
+            self._requests.setsockopt(zmq.SNDHWM, ANSWER_LIMIT)
             self._endpoint = bind(self._alerts, "bind", endpoint)
             self._request_endpoint = bind(self._requests, "request_bind", request_endpoint)
         except BaseException:
@@ -297,51 +319,48 @@ class Publisher:
         for source in (self._alerts, self._requests, self._wake_in):
             poller.register(source, zmq.POLLIN)
         while True:
-            closing = self._send_waiting()
+            closing, held_s = self._send_waiting()
+            self._desk.send(self._requests)
             if closing:
                 self._send_status(self._heartbeat.last())
                 return
             if self._heartbeat.wait_s(self._clock()) == 0.0:
                 self._send_status(self._heartbeat.take(self._clock()))
-            wait_s = min(self._heartbeat.wait_s(self._clock()), _LONGEST_WAIT_S)
+            wait_s = min(self._heartbeat.wait_s(self._clock()), held_s, _LONGEST_WAIT_S)
             ready = dict(poller.poll(ceil(wait_s * 1000)))
             if self._wake_in.fileno() in ready:
                 self._wake_in.recv(4096)
             if self._requests in ready:
-                self._read_requests()
+                self._desk.read(self._requests)
             if self._alerts in ready:
                 self._read_subscriptions()
 
-    def _send_waiting(self) -> bool:
-        """Send all that is waiting, in order; whether the publisher is closing."""
-        with self._changed:
-            items, closing = list(self._inbox), self._closing
-            self._inbox.clear()
-            self._changed.notify_all()
-        for item in items:
+    def _send_waiting(self) -> tuple[bool, float]:
+        """Send what need not wait, in order; whether all is done and the publisher closing, and how long to wait."""
+        while True:
+            with self._changed:
+                if not self._inbox:
+                    return self._closing, _LONGEST_WAIT_S
+                item = self._inbox[0]
+                now_s = self._clock()
+                payload = None if isinstance(item, _Decided) else item.payload_at(now_s)
+                if payload is None and not isinstance(item, _Decided):
+                    return False, item.wait_s(now_s)
+                self._inbox.popleft()
+                self._changed.notify_all()
             if isinstance(item, _Decided):
                 self._heartbeat.set_body(item.body, item.at_s)
-            else:
-                self._alerts.send_multipart([item.topic, item.payload])
-                self._heartbeat.alert_sent(item.seq, item.occupied_section)
-        return closing
+            elif payload is not None:
+                self._alerts.send_multipart([item.topic, payload])
+                self._sent(item, payload)
 
     def _send_status(self, status: Status) -> None:
         self._alerts.send_multipart([status_topic(self._site_id), encode_status(status)])
 
-    def _read_requests(self) -> None:
-        """Take nonces, some at a time: alerts go first however many clients ask. Other requests are ignored."""
-        for _ in range(_READS_A_TURN):
-            frames = receive(self._requests, most=3)
-            if frames is None:
-                return
-            if len(frames) == 3 and frames[1] == NONCE_VERB:
-                self._heartbeat.nonces.put(frames[0], frames[2].decode("ascii", errors="replace"))
-
     def _read_subscriptions(self) -> None:
         ours = subscriptions(self._site_id)[0]
         change = 0
-        for _ in range(_READS_A_TURN):
+        for _ in range(READS_A_TURN):
             frames = receive(self._alerts, most=1)
             if frames is None:
                 break

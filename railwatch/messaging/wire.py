@@ -206,7 +206,7 @@ def _encode(message: Alert | Status, kind: type) -> bytes:
 
 
 def _decode(payload: bytes, kind: type[_Message]) -> _Message:
-    raw = _parse(payload)
+    raw = parse_json(payload)
     if isinstance(raw, dict):
         version = raw.get("schema_version", SCHEMA_VERSION)
         if isinstance(version, bool) or version != SCHEMA_VERSION:
@@ -217,7 +217,8 @@ def _decode(payload: bytes, kind: type[_Message]) -> _Message:
     return message
 
 
-def _parse(payload: bytes) -> object:
+def parse_json(payload: bytes) -> object:
+    """Read JSON as all messages are read: bounded in size and depth, no key twice, no NaN. Raises WireError."""
     if len(payload) > MAX_MESSAGE_BYTES:
         raise WireError(f"a message must be at most {MAX_MESSAGE_BYTES} bytes, but has {len(payload)}")
     if _depth(payload) > MAX_DEPTH:

@@ -68,8 +68,8 @@ def wait(true, timeout_s=20.0):
 def heard(site, keys):
     """How much a client with these keys hears, and how many nonces it gets across, while alerts go out."""
     nonces = []
-    taken = site.publisher._heartbeat.nonces.put
-    site.publisher._heartbeat.nonces.put = lambda *frames: nonces.append(frames) or taken(*frames)
+    taken = site.publisher._desk._on_nonce
+    site.publisher._desk._on_nonce = lambda *frames: nonces.append(frames) or taken(*frames)
     with site.client(keys) as client:
         end_s = time.monotonic() + LISTEN_S
         events = []
