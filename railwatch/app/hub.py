@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import signal
+import threading
 import uuid
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
@@ -22,22 +23,23 @@ from railwatch.app.inbox import Inbox
 from railwatch.app.notify import Notifier
 from railwatch.app.record import Recorder, RecordHeader
 from railwatch.app.record_site import site_to_mapping
+from railwatch.app.reload import Reload
+from railwatch.app.seams import LocalSeam
 from railwatch.app.state_dir import HubReport, StateDir
 from railwatch.app.worker_process import WORKER_COMMAND, WorkerProcess
 from railwatch.app.workers import Workers
 from railwatch.config import load_site
 from railwatch.core.alerts import Alert, Epoch, SectionState, Status
 from railwatch.core.clock import elapsed_s, utc_now
-from railwatch.core.errors import ConfigError
+from railwatch.core.errors import ConfigError, RailwatchError
 from railwatch.core.settings import SiteSettings
 from railwatch.core.types import Observation
-from railwatch.decision.inputs import Tick, WorkerLost
+from railwatch.decision.inputs import ConfigChange, SystemFault, Tick, WorkerLost
 from railwatch.decision.status import status_of
 from railwatch.decision.step import start
 from railwatch.messaging.publisher import Publisher
 from railwatch.seam.handover import Handover
 from railwatch.seam.orders import order_for
-from railwatch.seam.sockets import HubSocket, server_keys
 
 TICK_S: Final = 0.25
 MAX_TURN_S: Final = 0.5
@@ -65,6 +67,11 @@ class Hub:
         self._stopping = False
         self._now_s, self._tick_s = elapsed_s(), float("-inf")
         self._sections: dict[str, SectionState] = {}
+        self._remote: frozenset[str] = frozenset()
+        self._reload: Reload | None = None
+        self._reading = self._reload_again = False
+        self._reloads = 0
+        self._reload_fault: str | None = None
         self._stack = ExitStack()
         with self._closing_on_failure():
             enter = self._stack.enter_context
@@ -144,20 +151,14 @@ class Hub:
         self._say(f"alerts at {self._publisher.endpoint}, nonces at {self._publisher.request_endpoint}")
 
     def _open_workers(self) -> None:
-        """The seam: keys that are new at every start, known to this process and to the workers that it starts."""
-        context = self._stack.enter_context(zmq.Context())
-        public_key, secret_key = zmq.curve_keypair()
-        link = HubSocket(context, "tcp://127.0.0.1:*", server_keys(secret_key))
-        self._stack.callback(link.close)
-
-        def hand_over(worker_group: str, token: str) -> Handover:
-            client = [key.decode() for key in zmq.curve_keypair()]
-            return Handover(link.endpoint, public_key.decode(), client[0], client[1], worker_group, token)
+        seam = self._stack.enter_context(LocalSeam())
 
         def start_process(handover: Handover) -> WorkerProcess:
             return WorkerProcess(handover, self._say, self._inbox.wake, self._options.worker_command)
 
-        self._workers = Workers([link], hand_over, start_process, feed=self._feed, trouble=self._trouble, say=self._say)
+        self._workers = Workers(
+            [seam.link], seam.hand_over, start_process, feed=self._feed, trouble=self._trouble, say=self._say
+        )
         self._stack.callback(lambda: self._workers.close(STOP_WITHIN_S))
         for name in dict.fromkeys(camera.worker_group for camera in self.site.cameras):
             self._workers.add_group(name, order_for(self.site, name, loop=self._options.loop), remote=False)
@@ -175,19 +176,88 @@ class Hub:
 
     def _trouble(self, name: str, reason: str | None) -> None:
         self._say(f"{name}: {reason or 'is well again'}")
+        self._decider.feed(SystemFault(name, reason), self._now_s)
+
+    def _read_anew(self) -> None:
+        """Read the site file in a thread of its own: the deciding thread waits for no disk."""
+        if self._reload is not None or self._reading:
+            self._reload_again = True
+            return
+        self._reading, self._reload_again = True, False
+        self._notifier.reloading()
+
+        def read() -> None:
+            try:
+                found: SiteSettings | str = armable_site(self._options.site_file)
+            except RailwatchError as error:
+                found = str(error)
+            self._inbox.post(lambda: self._begin_reload(found))
+
+        threading.Thread(target=read, name="read-site", daemon=True).start()
+
+    def _begin_reload(self, found: SiteSettings | str) -> None:
+        self._reading = False
+        if isinstance(found, str):
+            self._reloaded(found)
+            return
+        try:
+            self._reload = Reload(
+                self._workers, self.site, found, self._remote, self._prepared, loop=self._options.loop
+            )
+        except RailwatchError as error:
+            self._reloaded(str(error))
+
+    def _prepared(self, fault: str | None) -> None:
+        """Everything is ready, or nothing is changed; the next turn goes on from there."""
+        self._inbox.post(lambda: self._end_reload(fault))
+
+    def _end_reload(self, fault: str | None) -> None:
+        reload, self._reload = self._reload, None
+        if fault is None and reload is not None:
+            self.site = reload.site
+            self._decider.feed(ConfigChange(reload.site), self._now_s)
+            for name, reason in reload.commit().items():
+                self._decider.feed(WorkerLost((name,), f"camera {name}: {reason}"), self._now_s)
+        self._reloaded(fault)
+
+    def _reloaded(self, fault: str | None) -> None:
+        self._reloads, self._reload_fault = self._reloads + 1, fault
+        self._report()
+        self._say(
+            f"the configuration is now {self.site.config_rev}"
+            if fault is None
+            else f"the configuration stays {self.site.config_rev}: {' '.join(fault.split())}"
+        )
+        self._notifier.ready(f"watching {len(self.site.cameras)} cameras, configuration {self.site.config_rev}")
+        if self._reload_again:
+            self._read_anew()
 
     def _report(self) -> None:
-        endpoints = self._publisher.endpoint, self._publisher.request_endpoint
-        self._state_dir.report(HubReport(os.getpid(), self.site.site_id, *endpoints, self.site.config_rev))
+        self._state_dir.report(
+            HubReport(
+                os.getpid(),
+                self.site.site_id,
+                str(self._options.site_file.absolute()),
+                self._publisher.endpoint,
+                self._publisher.request_endpoint,
+                self.site.config_rev,
+                self._reloads,
+                self._reload_fault,
+            )
+        )
 
     @contextmanager
     def _signals(self) -> Iterator[None]:
-        """SIGTERM and SIGINT end the run in order."""
+        """SIGTERM and SIGINT end the run in order; SIGHUP reads the site file anew."""
 
         def stop(_number: int, _frame: FrameType | None) -> None:
             self.stop()
 
-        before = {number: signal.signal(number, stop) for number in (signal.SIGTERM, signal.SIGINT)}
+        def reload(_number: int, _frame: FrameType | None) -> None:
+            self._inbox.post(self._read_anew)
+
+        wanted = {signal.SIGTERM: stop, signal.SIGINT: stop, signal.SIGHUP: reload}
+        before = {number: signal.signal(number, handler) for number, handler in wanted.items()}
         try:
             yield
         finally:

@@ -19,10 +19,14 @@ _MAX_REPORT: Final = 65536
 
 @dataclass(frozen=True, slots=True)
 class HubReport:
-    """What a hub tells of itself in its state folder: who it is, where it publishes, and what the last reload gave."""
+    """What a hub tells of itself in its state folder: who it is, where it publishes, and what the last reload gave.
+
+    `reloads` counts the reloads that were tried; `reload_fault` says why the last one changed nothing.
+    """
 
     pid: int
     site_id: str
+    site_file: str
     bind: str
     request_bind: str
     config_rev: str
@@ -68,6 +72,21 @@ class StateDir:
         with suppress(OSError):
             part.write_text(json.dumps(asdict(report)) + "\n", encoding="utf-8")
             part.replace(self.path / REPORT_NAME)
+
+
+def hub_is_running(path: Path) -> bool:
+    """Whether a hub holds the lock of the folder."""
+    try:
+        lock = os.open(path / LOCK_NAME, os.O_RDWR | os.O_CLOEXEC)
+    except OSError:
+        return False
+    try:
+        fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except OSError:
+        return True
+    finally:
+        os.close(lock)
+    return False
 
 
 def read_report(path: Path) -> HubReport | None:

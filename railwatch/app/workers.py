@@ -131,6 +131,7 @@ class Workers:
             self.add_group(life.worker_group, life.order, remote=False)
             group = self.groups[life.worker_group]
         before, group.life, group.order, group.start_s = group.life, life, life.order, None
+        life.on_ready, group.proven = self._loaded, True
         if before is not None:
             self._dismiss(before)
         self._arm(life)
@@ -139,10 +140,10 @@ class Workers:
         """Other cameras or zones for a group whose model stays: its worker goes on, unchanged cameras keep tracks."""
         group = self.groups[name]
         group.order = order
-        if group.life is not None and group.life.stage in (Stage.READY, Stage.ARMED):
+        if group.life is not None:
             group.life.order = order
-            group.life.on_ready = self._loaded
-            self._load(group.life)
+            if group.life.stage in (Stage.READY, Stage.ARMED):
+                self._load(group.life)
 
     def dismiss(self, life: Life) -> None:
         """End a worker that stands by."""
@@ -311,13 +312,18 @@ class Workers:
     def _load(self, life: Life) -> None:
         if life.stage is not Stage.ARMED:  # one that is armed goes on observing while it takes over other zones
             life.enter(Stage.LOADING, self._now_s)
-        command = Command(secrets.token_hex(8), CommandKind.RELOAD, LOAD_TIMEOUT_S, order_to_json(life.order))
-        self._desk.ask(life.peer, command, self._beat, lambda answer: self._done_loading(life, answer), self._now_s)
+        order = life.order
+        command = Command(secrets.token_hex(8), CommandKind.RELOAD, LOAD_TIMEOUT_S, order_to_json(order))
+        self._desk.ask(life.peer, command, self._beat, lambda said: self._done_loading(life, order, said), self._now_s)
 
-    def _done_loading(self, life: Life, answer: Answer) -> None:
+    def _done_loading(self, life: Life, order: WorkerOrder, answer: Answer) -> None:
+        if life.peer not in self._peers:
+            return  # it has ended: that was told already
         if answer.ok and life.stage is Stage.LOADING:
             life.enter(Stage.READY, self._now_s)
-        if life.token in self._tokens or life.peer in self._peers:
+        if life.order is not order:
+            self._load(life)  # the site has changed meanwhile
+        else:
             life.on_ready(life, answer)
 
     def _loaded(self, life: Life, answer: Answer) -> None:

@@ -10,7 +10,7 @@ import typer
 
 from railwatch.core.errors import RailwatchError
 
-COMMANDS: Final = ("run", "watch", "detect", "listen", "replay", "check", "doctor", "bench")
+COMMANDS: Final = ("run", "reload", "watch", "detect", "listen", "replay", "check", "doctor", "bench")
 """Each names a module of this package and the function in it. A new command is one file and one row here."""
 
 

@@ -135,16 +135,6 @@ class WorkerSocket:
         self.socket.close(linger_ms)
 
 
-def server_keys(secret_key: bytes) -> Protect:
-    """Makes a socket a CURVE server with this secret key (Z85): who has not its public key gets no connection."""
-
-    def protect(made: zmq.Socket[bytes]) -> None:
-        made.setsockopt(zmq.CURVE_SERVER, 1)
-        made.setsockopt(zmq.CURVE_SECRETKEY, secret_key)
-
-    return protect
-
-
 def client_keys(server_key: bytes, public_key: bytes, secret_key: bytes) -> Protect:
     """Makes a socket a CURVE client that talks to nobody but the holder of `server_key`'s secret (all Z85)."""
 

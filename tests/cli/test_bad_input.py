@@ -66,6 +66,7 @@ ROWS = [
     Row("run absent.yaml", 2, ("absent.yaml", "no such file")),
     Row("run unknown-key.yaml", 2, ("unknown-key.yaml", "1 fault")),
     Row("run good.yaml", 2, ("model.sha256", "sha256sum")),
+    Row("reload good.yaml", 2, ("state", "none does")),
     Row("check unknown-key.yaml", 2, ("unknown-key.yaml", "1 fault")),
     Row("check random.yaml", 2, ("random.yaml", "1 fault")),
     Row("check", 2, ("needs a site file",)),
