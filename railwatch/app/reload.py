@@ -29,9 +29,7 @@ def check_fixed(old: SiteSettings, new: SiteSettings) -> None:
         if getattr(old.messaging, field.name) != getattr(new.messaging, field.name)
     ]
     if changed:
-        raise ConfigError(
-            f"{', '.join(changed)} must stay while the hub runs: start it anew to change that"
-        )
+        raise ConfigError(f"{', '.join(changed)} must stay while the hub runs: start it anew to change that")
 
 
 class Reload:
