@@ -8,7 +8,6 @@ from __future__ import annotations
 import os
 import signal
 import threading
-import uuid
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -21,6 +20,7 @@ import zmq
 from railwatch.app.decider import Decider, status_body
 from railwatch.app.inbox import Inbox
 from railwatch.app.notify import Notifier
+from railwatch.app.outward import Asked, Outward
 from railwatch.app.record import Recorder, RecordHeader
 from railwatch.app.record_site import site_to_mapping
 from railwatch.app.reload import Reload
@@ -29,15 +29,15 @@ from railwatch.app.state_dir import HubReport, StateDir
 from railwatch.app.worker_process import WORKER_COMMAND, WorkerProcess
 from railwatch.app.workers import Workers
 from railwatch.config import load_site
-from railwatch.core.alerts import Alert, Epoch, SectionState, Status
+from railwatch.core.alerts import Alert, SectionState, Status
 from railwatch.core.clock import elapsed_s, utc_now
 from railwatch.core.errors import ConfigError, RailwatchError
 from railwatch.core.settings import SiteSettings
 from railwatch.core.types import Observation
+from railwatch.decision.escalation import judge
 from railwatch.decision.inputs import ConfigChange, SystemFault, Tick, WorkerLost
 from railwatch.decision.status import status_of
 from railwatch.decision.step import start
-from railwatch.messaging.publisher import Publisher
 from railwatch.seam.handover import Handover
 from railwatch.seam.orders import order_for
 
@@ -80,8 +80,8 @@ class Hub:
             self._state_dir = enter(StateDir(options.state or options.site_file.parent / "state"))
             self._inbox = Inbox()
             self._stack.callback(self._inbox.close)
+            self._open_workers()  # first in, last out: nobody waits for their end to hear that nobody watches
             self._open_decision()
-            self._open_workers()
 
     def __enter__(self) -> Self:
         return self
@@ -121,6 +121,9 @@ class Hub:
         if self._now_s >= self._tick_s:
             self._tick_s = self._now_s + TICK_S
             self._decider.feed(Tick(self._now_s), self._now_s)
+            consumers = self._outward.consumers()
+            if consumers is not None:
+                self._decider.feed(consumers, self._now_s)
         for action in self._inbox.take():
             action()
         self._workers.turn(self._now_s, turned_s)
@@ -131,24 +134,24 @@ class Hub:
 
     def _open_decision(self) -> None:
         enter, site = self._stack.enter_context, self.site
-        epoch = Epoch(uuid.uuid4().hex[:16], 1)
-        sha256 = site.model.sha256 or ""
-        state = start(site, epoch, sha256, self._now_s)
-        self._publisher = enter(
-            Publisher(
-                site_id=site.site_id,
-                epoch=epoch,
-                body=status_body(status_of(state)),
-                bind=site.messaging.bind,
-                request_bind=site.messaging.request_bind,
-                lease_s=site.messaging.lease_s,
+        self._outward = enter(
+            Outward(
+                site,
+                self._state_dir.path,
+                lambda asked: self._inbox.post(lambda: self._acknowledge(asked)),
+                lambda name, reason: self._inbox.post(lambda: self._trouble(name, reason)),
             )
         )
-        header = RecordHeader(epoch, sha256, self._now_s, site_to_mapping(site))
+        sha256, restored = site.model.sha256 or "", self._outward.restored
+        state = start(site, self._outward.epoch, sha256, self._now_s, restored)
+        header = RecordHeader(self._outward.epoch, sha256, self._now_s, site_to_mapping(site), restored)
         recorder = enter(Recorder(self._options.record, header)) if self._options.record else None
+        self._outward.open(status_body(status_of(state)))
         self._decider: Decider = Decider(state, utc_now, self._tell, self._show, recorder)
         self._report()
-        self._say(f"alerts at {self._publisher.endpoint}, nonces at {self._publisher.request_endpoint}")
+        self._say(f"alerts at {self._outward.endpoint}, requests at {self._outward.request_endpoint}")
+        for incident in restored:
+            self._say(f"open since {incident.opened_at}: {incident.last.severity.value} {incident.last.incident_id}")
 
     def _open_workers(self) -> None:
         seam = self._stack.enter_context(LocalSeam())
@@ -164,15 +167,27 @@ class Hub:
             self._workers.add_group(name, order_for(self.site, name, loop=self._options.loop), remote=False)
 
     def _tell(self, alert: Alert, _: float) -> None:
-        self._publisher.publish(alert)
+        self._outward.publish(alert)
         self._say(f"{alert.severity.value} {alert.kind.value} {alert.action.value} {alert.section_id}: {alert.why}")
 
     def _show(self, status: Status) -> None:
-        self._publisher.set_status(status_body(status))
+        self._outward.set_status(status_body(status))
         sections = dict(status.sections)
         if sections != self._sections:
             self._sections = sections
             self._notifier.status(", ".join(f"{name} {state.value}" for name, state in sections.items()))
+
+    def _acknowledge(self, asked: Asked) -> None:
+        """Somebody acknowledges an incident: decided first, then in the journal, then answered."""
+        said, state = asked.said(), self._decider.state
+        verdict = judge(state.incidents, state.site.escalation, said)
+        if not self._outward.may(asked):
+            self._outward.refuse(asked, "acknowledging needs a key of role operator")
+        elif verdict.key is None:
+            self._outward.refuse(asked, verdict.refusal)
+        else:
+            self._decider.feed(said, self._now_s)
+            self._outward.accept(asked)
 
     def _trouble(self, name: str, reason: str | None) -> None:
         self._say(f"{name}: {reason or 'is well again'}")
@@ -216,6 +231,7 @@ class Hub:
         if fault is None and reload is not None:
             self.site = reload.site
             self._decider.feed(ConfigChange(reload.site), self._now_s)
+            self._outward.forget_consumers()
             for name, reason in reload.commit().items():
                 self._decider.feed(WorkerLost((name,), f"camera {name}: {reason}"), self._now_s)
         self._reloaded(fault)
@@ -238,8 +254,8 @@ class Hub:
                 os.getpid(),
                 self.site.site_id,
                 str(self._options.site_file.absolute()),
-                self._publisher.endpoint,
-                self._publisher.request_endpoint,
+                self._outward.endpoint,
+                self._outward.request_endpoint,
                 self.site.config_rev,
                 self._reloads,
                 self._reload_fault,

@@ -1,0 +1,169 @@
+"""The hub's side of the world: alerts and Status through the journal, and what people send in."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final, Self
+
+import zmq
+
+from railwatch.core.alerts import Alert, Epoch, RestoredIncident
+from railwatch.core.settings import SiteSettings
+from railwatch.decision.inputs import Acknowledge, Consumers
+from railwatch.messaging.guard import Guard
+from railwatch.messaging.heartbeat import StatusBody
+from railwatch.messaging.journal import Journal, JournalTroubleError
+from railwatch.messaging.keys import KeyStore
+from railwatch.messaging.outlet import JournaledPublisher
+from railwatch.messaging.records import Record
+from railwatch.messaging.requests import (
+    ACK_VERB,
+    ACKED_VERB,
+    REFUSED_VERB,
+    Acked,
+    AckRequest,
+    Peer,
+    Refused,
+    decode_body,
+    encode_body,
+)
+
+JOURNAL_NAME: Final = "journal.db"
+HEARD_WITHIN_S: Final = 5.0
+"""Who has sent a nonce within so many seconds is connected: clients send one a second."""
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """An acknowledgement that somebody asks for, and whom to answer."""
+
+    peer: Peer
+    request: AckRequest
+
+    def said(self) -> Acknowledge:
+        """It as an input of the decision."""
+        return Acknowledge(self.request.incident_id, self.request.level, self.request.by, self.peer.user_id)
+
+
+class Outward:
+    """Journal, keys and publisher of one hub; use as a context manager.
+
+    Building it opens the journal, which begins a new epoch; `open` publishes. `on_ack` and `on_trouble` are called from
+    other threads and must only pass on what they are given. Raises JournalError, KeysError.
+    """
+
+    def __init__(
+        self,
+        site: SiteSettings,
+        folder: Path,
+        on_ack: Callable[[Asked], bool],
+        on_trouble: Callable[[str, str | None], None],
+    ) -> None:
+        self._site, self._on_ack, self._on_trouble = site, on_ack, on_trouble
+        self._stack = ExitStack()
+        self._journal = Journal.open(folder / JOURNAL_NAME)
+        self._publisher: JournaledPublisher | None = None
+        self._heard: frozenset[str | None] | None = None
+        self.guard: Guard | None = None
+        try:
+            self.restored: tuple[RestoredIncident, ...] = self._journal.restored()
+            if site.messaging.keys is not None:
+                context = self._stack.enter_context(zmq.Context())
+                store = KeyStore(Path(site.messaging.keys))
+                self.guard = self._stack.enter_context(Guard(context, store, on_trouble=on_trouble))
+        except JournalTroubleError as error:
+            self.restored = ()
+            on_trouble("journal-reading", f"incidents that were open before cannot be read: {error}")
+        except BaseException:
+            self._journal.close()
+            self._stack.close()
+            raise
+
+    @property
+    def epoch(self) -> Epoch:
+        """The epoch of all alerts of this run."""
+        return self._journal.epoch
+
+    @property
+    def endpoint(self) -> str:
+        """Where alerts and Status are published."""
+        return self._open.endpoint
+
+    @property
+    def request_endpoint(self) -> str:
+        """Where requests are taken."""
+        return self._open.request_endpoint
+
+    def open(self, body: StatusBody) -> None:
+        """Publish from now on, beginning with `body`. Raises MessagingError when an endpoint cannot be bound."""
+        messaging = self._site.messaging
+        self._publisher = self._stack.enter_context(
+            JournaledPublisher(
+                self._journal,
+                site_id=self._site.site_id,
+                body=body,
+                on_trouble=self._on_trouble,
+                handlers={ACK_VERB: self._take_ack},
+                bind=messaging.bind,
+                request_bind=messaging.request_bind,
+                lease_s=messaging.lease_s,
+                guard=self.guard,
+            )
+        )
+
+    def publish(self, alert: Alert) -> None:
+        """Publish an alert, once it is in the journal."""
+        self._open.publish(alert)
+
+    def set_status(self, body: StatusBody) -> None:
+        """Give the state that follows from all alerts so far."""
+        self._open.set_status(body)
+
+    def consumers(self) -> Consumers | None:
+        """Who listens now; None while that is as it was when it was asked before."""
+        heard = self._open.heard(HEARD_WITHIN_S)
+        if heard == self._heard:
+            return None
+        self._heard = heard
+        return Consumers(tuple(sorted(name or "" for name in heard)))
+
+    def forget_consumers(self) -> None:
+        """Tell who listens anew the next time."""
+        self._heard = None
+
+    def may(self, asked: Asked) -> bool:
+        """Whether whoever asks may acknowledge: without keys everybody on this machine may."""
+        return self.guard is None or self.guard.may(asked.peer.user_id, ACK_VERB)
+
+    def accept(self, asked: Asked) -> None:
+        """Answer an acknowledgement once it is in the journal."""
+        peer, request = asked.peer, asked.request
+        publisher = self._open
+        record = Record.acknowledgement(request.incident_id, request.level, request.by, peer.user_id)
+        publisher.record(record, lambda: publisher.reply(peer, ACKED_VERB, encode_body(Acked(request.request))))
+
+    def refuse(self, asked: Asked, reason: str) -> None:
+        """Answer an acknowledgement that is not granted."""
+        self._open.reply(asked.peer, REFUSED_VERB, encode_body(Refused(asked.request.request, reason)))
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
+        if self._publisher is None:
+            self._journal.close()
+        self._stack.close()
+
+    @property
+    def _open(self) -> JournaledPublisher:
+        if self._publisher is None:
+            raise AssertionError("nothing is published before `open`")
+        return self._publisher
+
+    def _take_ack(self, peer: Peer, payload: bytes) -> None:
+        asked = Asked(peer, decode_body(payload, AckRequest))
+        if not self._on_ack(asked):
+            self.refuse(asked, "the hub is busy: ask again")
