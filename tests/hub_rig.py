@@ -21,6 +21,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 from railwatch.core.alerts import SectionState
 from railwatch.messaging.client import Client
+from railwatch.messaging.events import StatusReceived
 
 ROOT = Path(__file__).resolve().parents[1]
 SITE = """\
@@ -221,6 +222,7 @@ class Follower:
         self.events = []
         self._client = Client(endpoint, **options)
         self._states = {}
+        self._wanted = []
         self._thread = threading.Thread(target=self._follow)
         self._thread.start()
 
@@ -231,6 +233,14 @@ class Follower:
     def wait_state(self, section_id, *states, timeout_s=60.0):
         """Wait until the client believes one of `states`; the seconds it took."""
         return wait_until(lambda: self.state(section_id) in states, timeout_s, f"{section_id} {states}")
+
+    def acknowledge(self, incident_id, level, by):
+        """Have the client acknowledge an incident; what comes of it is an event."""
+        self._wanted.append((incident_id, level, by))
+
+    def statuses(self):
+        """Every Status so far."""
+        return [event.status for _, event in self.events if isinstance(event, StatusReceived)]
 
     def close(self):
         """End it."""
@@ -246,6 +256,8 @@ class Follower:
     def _follow(self):
         with self._client as client:
             while not client.stopped:
+                while self._wanted:
+                    client.acknowledge(*self._wanted.pop(0))
                 self.events += [(time.monotonic(), event) for event in client.poll(0.02)]
                 self._states = client.states()
 

@@ -139,7 +139,7 @@ class Hub:
                 site,
                 self._state_dir.path,
                 lambda asked: self._inbox.post(lambda: self._acknowledge(asked)),
-                lambda name, reason: self._inbox.post(lambda: self._trouble(name, reason)),
+                self._pass_on_trouble,
             )
         )
         sha256, restored = site.model.sha256 or "", self._outward.restored
@@ -188,6 +188,10 @@ class Hub:
         else:
             self._decider.feed(said, self._now_s)
             self._outward.accept(asked)
+
+    def _pass_on_trouble(self, name: str, reason: str | None) -> None:
+        """Trouble that another thread has found."""
+        self._inbox.post(lambda: self._trouble(name, reason))
 
     def _trouble(self, name: str, reason: str | None) -> None:
         self._say(f"{name}: {reason or 'is well again'}")

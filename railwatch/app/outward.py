@@ -70,7 +70,7 @@ class Outward:
         self.guard: Guard | None = None
         try:
             self.restored: tuple[RestoredIncident, ...] = self._journal.restored()
-            if site.messaging.keys is not None:
+            if getattr(site.messaging, "keys", None) is not None:
                 context = self._stack.enter_context(zmq.Context())
                 store = KeyStore(Path(site.messaging.keys))
                 self.guard = self._stack.enter_context(Guard(context, store, on_trouble=on_trouble))

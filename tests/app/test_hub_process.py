@@ -111,6 +111,7 @@ def test_a_recording_replays_to_the_same_alerts(tmp_path):
         hub.wait_line("INTRUSION CLOSED")
         hub.stop()
         sent = [event.payload.decode() for _, event in client.events if hasattr(event, "alert")]
+    sent = [line.replace('"journaled":true', '"journaled":false') for line in sent]  # a replay writes no journal
     done = subprocess.run(
         [sys.executable, "-m", "railwatch", "replay", str(record)], cwd=ROOT, capture_output=True, text=True, check=True
     )
