@@ -69,14 +69,11 @@ class Outward:
         self._heard: frozenset[str | None] | None = None
         self.guard: Guard | None = None
         try:
-            self.restored: tuple[RestoredIncident, ...] = self._journal.restored()
-            if getattr(site.messaging, "keys", None) is not None:
+            self.restored = self._restored()
+            keys: str | None = getattr(site.messaging, "keys", None)
+            if keys is not None:
                 context = self._stack.enter_context(zmq.Context())
-                store = KeyStore(Path(site.messaging.keys))
-                self.guard = self._stack.enter_context(Guard(context, store, on_trouble=on_trouble))
-        except JournalTroubleError as error:
-            self.restored = ()
-            on_trouble("journal-reading", f"incidents that were open before cannot be read: {error}")
+                self.guard = self._stack.enter_context(Guard(context, KeyStore(Path(keys)), on_trouble=on_trouble))
         except BaseException:
             self._journal.close()
             self._stack.close()
@@ -162,6 +159,13 @@ class Outward:
         if self._publisher is None:
             raise AssertionError("nothing is published before `open`")
         return self._publisher
+
+    def _restored(self) -> tuple[RestoredIncident, ...]:
+        try:
+            return self._journal.restored()
+        except JournalTroubleError as error:
+            self._on_trouble("journal-reading", f"incidents that were open before cannot be read: {error}")
+            return ()
 
     def _take_ack(self, peer: Peer, payload: bytes) -> None:
         asked = Asked(peer, decode_body(payload, AckRequest))
