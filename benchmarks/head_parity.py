@@ -20,7 +20,6 @@ from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 from types import SimpleNamespace
-from typing import NamedTuple
 
 import cv2
 import numpy as np
@@ -30,11 +29,11 @@ from railwatch.core.types import Affine, Region, Sample, Size
 from railwatch.perception.detector import OnnxDetector
 from railwatch.perception.heads import Boxes, decode
 from railwatch.perception.model import ModelDescription, describe_model
+from railwatch.perception.parity import Agreement, clipped, compare
 
 SHARED = Path(__file__).resolve().parents[1].parent / "shared"
 CONFIDENCE = 0.05
 LEAST_BOXES = 200
-LEAST_SHARE = 0.99
 MODELS = ("yolox_nano", "yolov8n", "yolo11n", "yolo26n")
 GOLDEN_PICTURES = 3
 GOLDEN_SCORE = 0.01
@@ -59,26 +58,6 @@ NOTES = (
 Array = npt.NDArray[np.float32]
 
 
-class Agreement(NamedTuple):
-    """Boxes of the reference and ours, how many agree within the bar, and the worst of those that agree."""
-
-    reference: int
-    ours: int
-    agree: int
-    least_iou: float
-    largest_difference: float
-
-    @property
-    def share(self) -> float:
-        """Part of the boxes that agree; boxes that only one side has count as disagreeing."""
-        return self.agree / max(self.reference, self.ours, 1)
-
-    @property
-    def passes(self) -> bool:
-        """Whether the bar is met."""
-        return self.reference >= LEAST_BOXES and self.share >= LEAST_SHARE
-
-
 @dataclass(frozen=True)
 class Reference:
     """A model with its reference: letterboxing, decoding of a raw output, and the whole way on a picture."""
@@ -88,31 +67,6 @@ class Reference:
     prepare: Callable[[Array], Sample]
     decode: Callable[[Array], Boxes]
     whole: Callable[[Path, Array], Boxes]
-
-
-def compare(pairs: Iterator[tuple[Boxes, Boxes]]) -> Agreement:
-    """Match the boxes of reference and ours, picture by picture, one to one within a class."""
-    reference = ours = agree = 0
-    least_iou, largest = 1.0, 0.0
-    for theirs, mine in pairs:
-        reference, ours = reference + len(theirs.confidence), ours + len(mine.confidence)
-        free = np.ones(len(mine.confidence), bool)
-        for box, score, class_id in zip(*theirs, strict=True):
-            difference = np.abs(mine.confidence - score)
-            iou = np.where(free & (mine.class_id == class_id) & (difference <= 1e-3), iou_of(box, mine.xyxy), -1.0)
-            if len(iou) and iou.max() >= 0.99:
-                best = int(iou.argmax())
-                free[best] = False
-                agree += 1
-                least_iou, largest = min(least_iou, float(iou[best])), max(largest, float(difference[best]))
-    return Agreement(reference, ours, agree, least_iou, largest)
-
-
-def iou_of(box: Array, boxes: Array) -> Array:
-    shared = np.clip(np.minimum(box[2:], boxes[:, 2:]) - np.maximum(box[:2], boxes[:, :2]), 0, None).prod(axis=1)
-    union = (box[2:] - box[:2]).prod() + (boxes[:, 2:] - boxes[:, :2]).prod(axis=1) - shared
-    # A box clipped to no area equals itself.
-    return np.where(union > 0, shared / np.maximum(union, 1e-9), (box == boxes).all(axis=1))
 
 
 def yolox(file: Path, pictures: list[Path]) -> Reference:
@@ -142,7 +96,7 @@ def yolox(file: Path, pictures: list[Path]) -> Reference:
         planes, ratio = preproc(picture, (size.height, size.width))
         found = read(session(planes[None]))
         # The demo of YOLOX divides by the ratio and leaves clipping to whoever draws.
-        return clipped(found._replace(xyxy=found.xyxy / ratio), picture)
+        return clipped(found._replace(xyxy=found.xyxy / ratio), size_of(picture))
 
     return Reference(description, pictures, prepare, read, whole_way)
 
@@ -177,7 +131,7 @@ def ultralytics(file: Path, pictures: list[Path]) -> Reference:
         (result,) = model.predict(
             str(path), conf=CONFIDENCE, iou=0.7, imgsz=(size.height, size.width), verbose=False, device="cpu"
         )
-        return clipped(as_boxes(result.boxes.data.numpy()), picture)
+        return clipped(as_boxes(result.boxes.data.numpy()), size_of(picture))
 
     return Reference(description, pictures, prepare, read, whole_way)
 
@@ -186,16 +140,12 @@ def as_boxes(rows: Array) -> Boxes:
     return Boxes(rows[:, :4], rows[:, 4], rows[:, 5].astype(np.int64))
 
 
+def size_of(picture: Array) -> Size:
+    return Size(picture.shape[1], picture.shape[0])
+
+
 def whole(picture: Array) -> Region:
-    return Region(0, 0, picture.shape[1], picture.shape[0])
-
-
-def clipped(boxes: Boxes, picture: Array) -> Boxes:
-    """Clip to the picture and leave out what has no area there, as railwatch does: only visible boxes compare."""
-    limit = (picture.shape[1], picture.shape[0]) * 2
-    xyxy = np.clip(boxes.xyxy, 0, np.array(limit, np.float32))
-    visible = (xyxy[:, 2:] > xyxy[:, :2]).all(axis=1)
-    return Boxes(xyxy[visible], boxes.confidence[visible], boxes.class_id[visible])
+    return Region(0, 0, *size_of(picture))
 
 
 def raw_session(file: Path) -> Callable[[Array], Array]:
@@ -310,12 +260,13 @@ def main() -> int:
         for what, measure in (("decoding", decoding), ("whole way", whole_way)):
             agreement = measure(reference)
             rows.append((name, what, len(reference.pictures), agreement))
-            print(f"{name:12} {what:10} {agreement} {agreement.share:.4f} {'passes' if agreement.passes else 'FAILS'}")
+            verdict = "passes" if agreement.passes(LEAST_BOXES) else "FAILS"
+            print(f"{name:12} {what:10} {agreement} {agreement.share:.4f} {verdict}")
         if arguments.golden:
             write_golden(name, reference, arguments.golden)
     if arguments.report:
         arguments.report.write_text(report(rows), encoding="utf-8")
-    return 0 if all(agreement.passes for *_, agreement in rows) else 1
+    return 0 if all(agreement.passes(LEAST_BOXES) for *_, agreement in rows) else 1
 
 
 if __name__ == "__main__":

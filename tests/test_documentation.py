@@ -93,13 +93,25 @@ def test_every_command_is_documented_and_no_other(root, commands):
     assert list(documented) == list(COMMANDS) == list(commands)
 
 
+def parameters(command):
+    """Those of a command, or of all commands of a group."""
+    return [param for part in getattr(command, "commands", {"": command}).values() for param in part.params]
+
+
+def test_every_command_of_a_group_is_documented(root, commands):
+    text = sections((root / "docs" / "cli.md").read_text(encoding="utf-8"))
+    for name, group in commands.items():
+        documented = re.findall(rf"^- `railwatch {name} (\S+?)[ `]", text[name], re.MULTILINE)
+        assert documented == list(getattr(group, "commands", {})), name
+
+
 @pytest.mark.parametrize("name", COMMANDS)
 def test_every_option_is_documented_and_no_other(root, commands, name):
     text = sections((root / "docs" / "cli.md").read_text(encoding="utf-8"))[name]
-    documented = re.findall(r"^\| `(--[a-z-]+)", text, re.MULTILINE)
-    options = [opt for parameter in commands[name].params for opt in parameter.opts if opt.startswith("--")]
-    assert sorted(documented) == sorted(option for option in options if option != "--help")
-    assert set(re.findall(r"(?<![\w-])--[a-z][a-z-]+", text)) <= set(options) | {"--help"}
+    documented = re.findall(r"^\| `(--[a-z0-9-]+)", text, re.MULTILINE)
+    options = {opt for parameter in parameters(commands[name]) for opt in parameter.opts if opt.startswith("--")}
+    assert sorted(documented) == sorted(options - {"--help"})
+    assert set(re.findall(r"(?<![\w-])--[a-z][a-z0-9-]+", text)) <= options | {"--help"}
 
 
 def test_every_exit_code_is_documented(root):

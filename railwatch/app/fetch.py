@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import http.client
 import os
-import socket
 import ssl
 import urllib.error
 import urllib.request
@@ -34,12 +33,14 @@ Progress = Callable[[int, int | None], None]
 class Wanted:
     """A file to fetch: from `url`, at most `max_bytes`, with this `sha256` where one is known beforehand.
 
-    `schemes` are the schemes that its address and every redirection may have: https, but for tests.
+    `advice` is what a user without a network can do. `schemes` are the schemes that the address and every redirection
+    may have: https, but for tests.
     """
 
     url: str
     max_bytes: int
-    sha256: str | None = None
+    sha256: str | None
+    advice: str
     schemes: frozenset[str] = HTTPS
 
 
@@ -101,7 +102,7 @@ def _receive(wanted: Wanted, stream: IO[bytes], progress: Progress) -> None:
     have = stream.seek(0, os.SEEK_END)
     if have > wanted.max_bytes:
         have = 0
-    with _reached(wanted.url), _opened(wanted, have) as response:
+    with _reached(wanted), _opened(wanted, have) as response:
         if response.status != http.client.PARTIAL_CONTENT or not _goes_on_at(response, have):
             have = 0
         stream.seek(have)
@@ -175,19 +176,17 @@ def _check_scheme(url: str, schemes: frozenset[str]) -> None:
 
 
 @contextmanager
-def _reached(url: str) -> Iterator[None]:
+def _reached(wanted: Wanted) -> Iterator[None]:
     """What goes wrong on the way as one sentence; the errors of the disk are not among it."""
-    host = urlsplit(url).hostname
+    url, host = wanted.url, urlsplit(wanted.url).hostname
     try:
         yield
     except urllib.error.HTTPError as error:
         raise DownloadError(f"{_shown(url)} must be there, but the server says {error.code} {error.reason}") from None
     except urllib.error.URLError as error:
-        reason = error.reason
-        offline = isinstance(reason, socket.gaierror | TimeoutError | ConnectionError)
-        advice = "is this machine online? fetch the file elsewhere and give it by its path" if offline else "see why"
         raise DownloadError(
-            f"{host} must be reached to fetch {_shown(url)}, but cannot be ({reason}): {advice}"
+            f"{host} must be reached to fetch {_shown(url)}, but cannot be ({error.reason}): is this machine online? "
+            f"If it is not to be, {wanted.advice}"
         ) from None
     except (http.client.HTTPException, ssl.SSLError, TimeoutError, ConnectionError) as error:
         raise DownloadError(

@@ -10,8 +10,9 @@ import typer
 
 from railwatch.core.errors import RailwatchError
 
-COMMANDS: Final = ("run", "reload", "watch", "detect", "listen", "replay", "check", "doctor", "bench")
-"""Each names a module of this package and the function in it. A new command is one file and one row here."""
+COMMANDS: Final = ("run", "reload", "watch", "detect", "listen", "replay", "check", "doctor", "bench", "models")
+"""Each names a module of this package and in it the function, or the group of commands. A new one is one file and one
+row here."""
 
 
 def build_app() -> typer.Typer:
@@ -25,7 +26,11 @@ def build_app() -> typer.Typer:
     )
     for name in COMMANDS:
         module = importlib.import_module(f"railwatch.cli.{name}")
-        app.command(name)(getattr(module, name))
+        command = getattr(module, name)
+        if isinstance(command, typer.Typer):
+            app.add_typer(command, name=name)
+        else:
+            app.command(name)(command)
     return app
 
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import math
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any, Final
 from urllib.parse import urlsplit
 
@@ -87,6 +88,44 @@ def entry_from_table(model: Mapping[str, Any], lists: Mapping[str, Any], origin:
         speed=tuple(_speed(row, origin) for row in _rows(model, "speed", origin)),
         facts=described,
     )
+
+
+def entry_to_toml(entry: ManifestEntry) -> str:
+    """The entry as a table ``[[model]]`` that `entry_from_table` reads as the same entry again."""
+    facts = entry.facts
+    rows: dict[str, object] = {
+        "name": entry.name,
+        "file": entry.file,
+        "url": entry.url,
+        "sha256": entry.sha256,
+        "bytes": entry.bytes,
+        "source": entry.source,
+        "licence": facts.licence,
+        "card": entry.card,
+        "head": facts.head,
+        "size": list(facts.size),
+        "channels": facts.channels,
+        "pixel_max": facts.pixel_max,
+        "letterbox": facts.letterbox,
+        "pad_value": facts.pad_value,
+        "nms_iou": facts.nms_iou,
+        "classes": list(facts.class_names),
+        "accuracy": [asdict(row) for row in entry.accuracy],
+        "speed": [asdict(row) for row in entry.speed],
+    }
+    lines = (f"{key} = {_toml(value)}" for key, value in rows.items() if value is not None)
+    return "\n".join(("[[model]]", *lines, ""))
+
+
+def _toml(value: object) -> str:
+    """A value as TOML: texts and numbers as JSON has them, tables in one line."""
+    match value:
+        case list():
+            return f"[{', '.join(map(_toml, value))}]"
+        case dict():
+            return f"{{ {', '.join(f'{key} = {_toml(item)}' for key, item in value.items())} }}"
+        case _:
+            return json.dumps(value, ensure_ascii=False, allow_nan=False).replace("\x7f", "\\u007f")
 
 
 def is_https(url: object) -> bool:

@@ -99,16 +99,17 @@ def describe_model(path: Path, manifest: Manifest | None = None) -> ModelDescrip
     entry = known_entry(path, sha256) if manifest is None else manifest.find(sha256)
     try:
         session = open_session(content, Provider.CPU, threads=1, optimise=False)
-        source, dtype = _the_input(session)
-        size = Size(*_fixed(source.shape[:1:-1]))
+        source, dtype = input_of(session)
+        size = fixed_size(source)
         facts = _facts(session, None if entry is None else entry.facts, path.stem, size)
-        output = _the_output(session, facts)
+        output = output_of(session, facts)
     except ModelError as error:
         raise ModelError(f"model {path}: {error}") from None
     return ModelDescription(path, sha256, facts, dtype, source.shape[0] != 1, source.name, output.name)
 
 
-def _the_input(session: Session) -> tuple[Port, Literal["float32", "float16"]]:
+def input_of(session: Session) -> tuple[Port, Literal["float32", "float16"]]:
+    """The one input, a picture, and its element type. Raises ModelError when it is not one that can be fed."""
     ports = session.get_inputs()
     if len(ports) != 1:
         raise ModelError(f"it must have one input, but has {len(ports)}: {_listed(ports)}")
@@ -122,13 +123,14 @@ def _the_input(session: Session) -> tuple[Port, Literal["float32", "float16"]]:
     return port, _TYPES[port.type]
 
 
-def _fixed(sides: Sequence[int | str | None]) -> tuple[int, int]:
-    width, height = sides
+def fixed_size(source: Port) -> Size:
+    """Size of the input picture in pixels. Raises ModelError when the graph leaves it open."""
+    height, width = source.shape[2:]
     if not isinstance(width, int) or not isinstance(height, int):
         raise ModelError(
             f"height and width of the input must be fixed, but are {height} x {width}: export it with a fixed size"
         )
-    return width, height
+    return Size(width, height)
 
 
 def _facts(session: Session, known: ModelFacts | None, name: str, size: Size) -> ModelFacts:
@@ -142,7 +144,8 @@ def _facts(session: Session, known: ModelFacts | None, name: str, size: Size) ->
     return known
 
 
-def _the_output(session: Session, facts: ModelFacts) -> Port:
+def output_of(session: Session, facts: ModelFacts) -> Port:
+    """The one output. Raises ModelError when it has not the shape that the head of `facts` demands."""
     ports = session.get_outputs()
     if len(ports) != 1:
         raise ModelError(f"it must have one output, but has {len(ports)}: {_listed(ports)}")

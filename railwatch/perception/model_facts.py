@@ -28,7 +28,8 @@ MAX_TEXT: Final = 256 * 1024
 OWN_PREFIX: Final = "railwatch."
 """Our own keys in the metadata of an ONNX file begin so; docs/models.md lists them."""
 
-_REQUIRED: Final = frozenset({"name", "head", "channels", "pixel_max", "letterbox", "classes", "licence"})
+REQUIRED: Final = frozenset({"name", "head", "channels", "pixel_max", "letterbox", "classes", "licence"})
+"""Keys that our own metadata, and an entry of a manifest, must have."""
 _OPTIONAL: Final = frozenset({"pad_value", "nms_iou"})
 _JSON_KEYS: Final = frozenset({"pixel_max", "classes", "pad_value", "nms_iou"})
 
@@ -78,11 +79,11 @@ def facts_from_table(table: Mapping[str, Any], size: Size, origin: str) -> Model
 
     `origin` names the table in messages. Raises ModelError for a missing or unknown key or a bad value.
     """
-    missing, unknown = sorted(_REQUIRED - set(table)), sorted(set(table) - _REQUIRED - _OPTIONAL)
+    missing, unknown = sorted(REQUIRED - set(table)), sorted(set(table) - REQUIRED - _OPTIONAL)
     if missing or unknown:
         said = [f"lacks {', '.join(missing)}"] if missing else []
         said += [f"has the unknown {', '.join(unknown)}"] if unknown else []
-        raise ModelError(f"{origin} {' and '.join(said)}: it must have {', '.join(sorted(_REQUIRED))}")
+        raise ModelError(f"{origin} {' and '.join(said)}: it must have {', '.join(sorted(REQUIRED))}")
     head = table["head"]
     usual_iou = HEADS[head].nms_iou if isinstance(head, str) and head in HEADS else None
     try:
