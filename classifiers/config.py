@@ -248,37 +248,41 @@ def from_dict(kind: type[_T], values: Mapping[str, Any], start: _T | None = None
         raise ConfigError(f"values of {kind.__name__} must be of their kinds: {error}") from error
 
 
-def read_config(
-    path: Path, start: tuple[NetworkConfig, TrainConfig] | None = None
-) -> tuple[NetworkConfig, TrainConfig]:
+@dataclass(frozen=True, slots=True)
+class Values:
+    """What a configuration file says: a preset's name or None, and keys of the network and of the training."""
+
+    preset: str | None
+    network: Mapping[str, Any]
+    train: Mapping[str, Any]
+
+
+def read_values(path: Path) -> Values:
     """Read a JSON or YAML file with the keys `preset`, `network` and `train`, each optional.
 
-    Raises ConfigError where the file cannot be read, is too large, or names what is not known.
+    Raises ConfigError where the file cannot be read, is too large, or has another form; its keys and values are checked
+    when a configuration is made of them.
     """
-    network, train = start or (NetworkConfig(), TrainConfig())
     document = _read_document(path)
     for key in document:
         _must(key in {"preset", "network", "train"}, f"keys of {path} must be among preset, network, train", key)
-    if "preset" in document:
-        network, train = preset(str(document["preset"]))
     for key in ("network", "train"):
         _must(isinstance(document.get(key, {}), dict), f"{key} in {path} must be a map of keys", document.get(key))
-    return (
-        from_dict(NetworkConfig, document.get("network", {}), network),
-        from_dict(TrainConfig, document.get("train", {}), train),
-    )
+    name = document.get("preset")
+    return Values(None if name is None else str(name), document.get("network", {}), document.get("train", {}))
+
+
+def read_config(path: Path) -> tuple[NetworkConfig, TrainConfig]:
+    """The configurations that a file describes; raises ConfigError as `read_values` does."""
+    values = read_values(path)
+    network, train = preset(values.preset) if values.preset else (NetworkConfig(), TrainConfig())
+    return from_dict(NetworkConfig, values.network, network), from_dict(TrainConfig, values.train, train)
 
 
 def preset(name: str) -> tuple[NetworkConfig, TrainConfig]:
     """The configurations of a preset. Raises ConfigError for an unknown name."""
     _one_of("preset", name, tuple(PRESETS))
     return PRESETS[name]
-
-
-def says_size(path: Path) -> bool:
-    """Whether a configuration file gives the size of the input, or leaves it to the data."""
-    network = _read_document(path).get("network")
-    return isinstance(network, dict) and "input_size" in network
 
 
 def _read_document(path: Path) -> dict[str, Any]:

@@ -15,8 +15,9 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-DISTANCE: Final = 6
-"""Most of the 64 bits in which near-duplicates differ."""
+DISTANCE: Final = 10
+"""Most of the 64 bits in which near-duplicates differ. Measured on 300 photographs: recompressed, scaled, mirrored,
+brightened or cropped by a pixel they differ in at most 10 bits; two different ones in at least 16."""
 COLOUR: Final = 8.0
 """Most mean difference of their 4 x 4 colours, in levels of 255, once the mean brightness is taken out."""
 FLAT: Final = 2.0

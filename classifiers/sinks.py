@@ -27,21 +27,23 @@ def tensorboard(folder: Path, epochs_done: int) -> Iterator[OnEpoch]:
     """Write events into `folder`; what an interrupted run wrote beyond `epochs_done` is taken back."""
     if importlib.util.find_spec("tensorboard") is None:
         raise InstallError("TensorBoard must be installed (pip install tensorboard), or --no-tensorboard be given")
-    from torch.utils.tensorboard import SummaryWriter  # noqa: PLC0415 - slow to load
-
-    with writing(folder):
-        writer: Any = SummaryWriter(str(folder), purge_step=epochs_done + 1)
+    writers: list[Any] = []
 
     def write(epoch: int, metrics: Mapping[str, float]) -> None:
         with writing(folder):
+            if not writers:  # made with the first epoch: a training that is refused leaves nothing
+                from torch.utils.tensorboard import SummaryWriter  # noqa: PLC0415 - slow to load
+
+                writers.append(SummaryWriter(str(folder), purge_step=epochs_done + 1))
             for key, tag in _TAGS.items():
-                writer.add_scalar(tag, metrics[key], epoch)
-            writer.flush()
+                writers[0].add_scalar(tag, metrics[key], epoch)
+            writers[0].flush()
 
     try:
         yield write
     finally:
-        writer.close()
+        for writer in writers:
+            writer.close()
 
 
 @contextmanager

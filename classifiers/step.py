@@ -69,6 +69,11 @@ class Step:
         loss, right, count = place.total(sums).tolist()
         return loss / count, right / count, rate
 
+    def take(self, pictures: Tensor, labels: Tensor, epoch: int, number: int) -> Tensor:
+        """One whole step with a batch, at the rate that is set; the sums of loss, right answers and pictures."""
+        whole = len(labels) * self._place.world
+        return self._one(self._input(pictures, labels, epoch, number, whole), whole)
+
     def at_rates(self, rates: Iterable[float]) -> Iterator[float]:
         """One step at each rate, and its loss; over the pictures as often as it takes."""
         self._network.train()
@@ -76,17 +81,16 @@ class Step:
         for rate in rates:
             for group in self._optimiser.param_groups:
                 group["lr"] = rate
-            batch = next(batches)
-            count = len(batch.first)
-            yield float(self._one(batch, count)[0]) / count
+            loss, _, count = self.take(*next(batches)).tolist()
+            yield loss / count
 
-    def _endless(self) -> Iterator[Mixed]:
+    def _endless(self) -> Iterator[tuple[Tensor, Tensor, int, int]]:
         epoch = 0
         while True:
             epoch += 1
             order = chance.order(self._config.seed, epoch, len(self._feed))
             for number, (pictures, labels) in enumerate(self._feed.batches(order, self._config.batch)):
-                yield self._input(pictures, labels, epoch, number, len(labels))
+                yield pictures, labels, epoch, number
 
     def _input(self, pictures: Tensor, labels: Tensor, epoch: int, number: int, whole: int) -> Mixed:
         """The batch as the network sees it."""

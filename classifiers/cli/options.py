@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from classifiers.config import NetworkConfig, TrainConfig, from_dict, preset, read_config
+from classifiers.config import NetworkConfig, TrainConfig, Values, from_dict, preset, read_values
 from classifiers.errors import ConfigError
 
 ConfigFile = Annotated[
@@ -85,22 +85,23 @@ def configured(
     base: tuple[NetworkConfig, TrainConfig] | None = None,
 ) -> tuple[NetworkConfig, TrainConfig]:
     """Base or preset, then file, then options, each over the one before; None means "not given"."""
-    start = preset(preset_name) if preset_name is not None else base or (NetworkConfig(), TrainConfig())
-    if config is not None:
-        start = read_config(config, start)
+    file = read_values(config) if config is not None else Values(None, {}, {})
+    named = preset_name or file.preset
+    start = preset(named) if named is not None else base or (NetworkConfig(), TrainConfig())
+    # Put together before anything is checked: a file may be right only with the options beside it.
     return (
-        from_dict(NetworkConfig, _given(network), start[0]),
-        from_dict(TrainConfig, _given(train or {}), start[1]),
+        from_dict(NetworkConfig, {**file.network, **_given(network)}, start[0]),
+        from_dict(TrainConfig, {**file.train, **_given(train or {})}, start[1]),
     )
 
 
 def network_values(
     *,
-    scheme: str | None,
-    kernel: str | None,
-    dense: str | None,
-    batch_norm: bool | None,
-    norm_place: str | None,
+    scheme: str | None = None,
+    kernel: str | None = None,
+    dense: str | None = None,
+    batch_norm: bool | None = None,
+    norm_place: str | None = None,
     **plain: object,
 ) -> dict[str, Any]:
     """The options of a network as keys of NetworkConfig."""

@@ -113,9 +113,9 @@ def _split_of(out: Path, *, resume: bool) -> Path | None:
 
 def _fixed_size(config: Path | None, size: int | None, network: NetworkConfig, *, resume: bool) -> int | None:
     """The input size that was asked for, or None where the data says it."""
-    from classifiers.config import says_size
+    from classifiers.config import read_values
 
-    asked = size is not None or resume or (config is not None and says_size(config))
+    asked = size is not None or resume or (config is not None and "input_size" in read_values(config).network)
     return network.input_size if asked else None
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+
 import numpy as np
 import pytest
 import torch
@@ -15,6 +17,7 @@ torch.set_num_threads(1)  # the tests run side by side, one on each core
 
 CLASSES = ("Aves", "Fungi", "Insecta")
 SIDE = 16
+SMALL = ("--blocks", "2", "--filters", "4", "--dense", "8", "--epochs", "2", "--device", "cpu", "--no-tensorboard")
 
 
 def draw_picture(label, rng, side=SIDE):
@@ -68,6 +71,25 @@ def tiny():
     """A network and a training that take a fraction of a second."""
     network = NetworkConfig(blocks=2, filters=4, dense=(8,), input_size=SIDE, classes=len(CLASSES))
     return network, TrainConfig(epochs=3, batch=16, rate=0.01, device="cpu")
+
+
+@pytest.fixture
+def said(monkeypatch, capfd):
+    """Run the command line as the shell does; gives exit code and what was said on stdout and stderr."""
+
+    from classifiers.cli.main import main
+
+    def run(*arguments):
+        monkeypatch.setattr(sys, "argv", ["classifiers", *map(str, arguments)])
+        try:
+            main()
+            code = 0
+        except SystemExit as ended:
+            code = ended.code or 0
+        out, err = capfd.readouterr()
+        return code, out, err
+
+    return run
 
 
 @pytest.fixture
