@@ -11,7 +11,8 @@
     │   └── KeysError         5  a key is missing, damaged, revoked, or readable by others
     ├── InstallError          6  a library is missing, or two that exclude each other are installed
     ├── RecordError           7  a recording of inputs cannot be read or written
-    └── JournalError          8  a journal of alerts or a position file cannot be opened, read or kept
+    ├── JournalError          8  a journal of alerts or a position file cannot be opened, read or kept
+    └── RelayError            9  the output of a relay cannot be opened or set
 
 A message says what must hold, what was given, and what to do.
 """
@@ -81,3 +82,9 @@ class JournalError(RailwatchError):
     """A journal of alerts, or a file that keeps a reader's position in one, cannot be opened, read or kept."""
 
     exit_code = 8
+
+
+class RelayError(RailwatchError):
+    """The output of a relay cannot be opened, or does not take what it is set to."""
+
+    exit_code = 9

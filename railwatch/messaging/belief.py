@@ -90,6 +90,11 @@ class Belief:
         held = self._held.get(section_id)
         return held.state if held is not None and now_s < held.until_s else SectionState.UNKNOWN
 
+    def clear_until_s(self, section_id: str) -> float:
+        """Until when CLEAR is believed of a section, if nothing new comes; minus infinity for anything but CLEAR."""
+        held = self._held.get(section_id)
+        return held.until_s if held is not None and held.state is SectionState.CLEAR else float("-inf")
+
     def states(self, now_s: float) -> dict[str, SectionState]:
         """What is believed of every section heard of, in the order of their names."""
         return {name: self.state(name, now_s) for name in sorted(self._held)}

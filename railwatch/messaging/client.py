@@ -204,6 +204,10 @@ class Client:
         """What may be believed of a section now."""
         return self._belief.state(section_id, self._clock())
 
+    def clear_until_s(self, section_id: str) -> float:
+        """Until when CLEAR may be believed of a section, on this client's clock; minus infinity if it is not CLEAR."""
+        return self._belief.clear_until_s(section_id)
+
     def states(self) -> dict[str, SectionState]:
         """What may be believed now of every section heard of."""
         found = self._belief.states(self._clock())
