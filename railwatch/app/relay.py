@@ -18,8 +18,9 @@ from typing import IO, Final, Self
 
 from railwatch.app.relay_options import Target, target_to_text
 from railwatch.core.alerts import SectionState
+from railwatch.core.clock import elapsed_s
 from railwatch.core.errors import ConfigError, InstallError, RelayError
-from railwatch.messaging.client import Client, elapsed_s
+from railwatch.messaging.client import Client
 from railwatch.relay.keeper import BEAT_S, MAX_HOLD_S
 
 SILENT_S: Final = 1.0
@@ -50,6 +51,10 @@ class Settling:
     def __init__(self, settle_s: float) -> None:
         self._settle_s = settle_s
         self._since_s: float | None = None
+
+    def begin_anew(self) -> None:
+        """What held until now does not count."""
+        self._since_s = None
 
     def until_s(self, clear_until_s: float, now_s: float) -> float:
         """`clear_until_s` once it has been in the future for the time of settling, else minus infinity."""
@@ -98,6 +103,11 @@ class KeeperProcess:
         if now_s - self._started_s >= RESTART_S:
             self._close_pipes()
             self._process = self._start()
+
+    @property
+    def faulty(self) -> bool:
+        """Whether the keeper or its output is out of order now."""
+        return self.report.startswith(("!", "?"))
 
     def close(self) -> None:
         """End the keeper: it de-energises first. One that does not end is killed."""
@@ -170,22 +180,24 @@ def follow(
     while not client.stopped:
         client.poll(max(0.0, min(BEAT_S, next_s - elapsed_s())))
         now_s = elapsed_s()
+        if keeper.faulty:  # an output that failed is trusted again after a time of settling
+            settling.begin_anew()
         until_s = settling.until_s(min(client.clear_until_s(name) for name in sections), now_s)
         if now_s >= next_s or until_s < held_s:  # bad news waits for no beat
             held_s = min(until_s, now_s + MAX_HOLD_S)
             keeper.beat(held_s)
             next_s = now_s + BEAT_S
-        state = _state(client, sections, keeper.report)
+        state = _state(client, sections, keeper)
         if state != told:
             told = state
             on_change(state)
 
 
-def _state(client: Client, sections: tuple[str, ...], report: str) -> RelayState:
-    if report.startswith(("!", "?")):
-        return RelayState(energised=False, reason=report.lstrip("!? 0123456789"))
+def _state(client: Client, sections: tuple[str, ...], keeper: KeeperProcess) -> RelayState:
+    if keeper.faulty:
+        return RelayState(energised=False, reason=keeper.report.lstrip("!? 0123456789"))
     states = {name: client.state(name) for name in sections}
-    if report == "1":
+    if keeper.report == "1":
         return RelayState(energised=True, reason="clear")
     dark = [f"{name} {state.value}" for name, state in states.items() if state is not SectionState.CLEAR]
     return RelayState(energised=False, reason=", ".join(dark) or "clear, settling")

@@ -14,8 +14,8 @@ import sys
 from functools import partial
 
 from railwatch.app.relay_options import open_output
+from railwatch.core.clock import elapsed_s
 from railwatch.core.errors import RailwatchError
-from railwatch.messaging.client import elapsed_s
 from railwatch.relay.keeper import STALLED, serve
 from railwatch.relay.output import Output
 

@@ -240,6 +240,9 @@ def test_settling_waits_and_begins_anew():
     assert settling.until_s(2.0, 2.0) == never
     assert settling.until_s(4.0, 2.5) == never
     assert settling.until_s(4.5, 3.5) == 4.5
+    settling.begin_anew()
+    assert settling.until_s(5.5, 4.0) == never
+    assert settling.until_s(5.5, 5.0) == 5.5
     assert Settling(0.0).until_s(0.1, 0.0) == 0.1
 
 
