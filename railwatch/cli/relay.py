@@ -48,11 +48,15 @@ def relay(
     from railwatch.app.relay import KeeperProcess, follow
     from railwatch.core.errors import ConfigError
     from railwatch.messaging.client import Client
+    from railwatch.messaging.ordering import History
 
     target = _target(command or [], (gpio, line, active_low, pulse), (modbus, unit, coil, heartbeat_register))
     if not section:
         raise ConfigError("--section must name at least one section, but none is given: nothing would ever be CLEAR")
-    with Client(connect, request_connect, site_id=site) as client, KeeperProcess(target) as keeper:
+    with (
+        Client(connect, request_connect, site_id=site, history=History.NOTHING) as client,
+        KeeperProcess(target) as keeper,
+    ):
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, lambda *_: client.stop())
         follow(client, tuple(section), keeper, settle, _tell)
