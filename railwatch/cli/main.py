@@ -10,7 +10,19 @@ import typer
 
 from railwatch.core.errors import RailwatchError
 
-COMMANDS: Final = ("run", "reload", "watch", "detect", "listen", "relay", "replay", "check", "doctor", "bench", "models")
+COMMANDS: Final = (
+    "run",
+    "reload",
+    "watch",
+    "detect",
+    "listen",
+    "relay",
+    "replay",
+    "check",
+    "doctor",
+    "bench",
+    "models",
+)
 """Each names a module of this package and in it the function, or the group of commands. A new one is one file and one
 row here."""
 
