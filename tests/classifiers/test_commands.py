@@ -200,7 +200,7 @@ def test_every_command_and_option_is_documented_and_no_other(root, commands):
     assert sorted(documented) == sorted(commands)
     assert {name.partition(" ")[0] for name in commands} == set(COMMANDS)
     for name, command in commands.items():
-        rows = re.findall(r"^\| `(--[a-z-]+)", documented[name], re.MULTILINE)
+        rows = re.findall(r"^\| `(--[a-z0-9-]+)", documented[name], re.MULTILINE)
         options = {opt for p in command.params for opt in p.opts if opt.startswith("--")} - {"--help"}
         assert sorted(rows) == sorted(options), name
 
