@@ -210,6 +210,10 @@ def _with_stand_ins(value: dict[str, Any], errors: Sequence[ErrorDetails]) -> di
 
 
 def _settings(keys: SiteKeys, folder: Path) -> SiteSettings:
+    messaging = keys.messaging.model_dump()
+    if keys.messaging.keys is not None:
+        messaging["keys"] = str(folder / keys.messaging.keys)
+
     def zone(z: ZoneKeys) -> Zone:
         points = tuple(Point(x, y) for x, y in z.polygon)
         return Zone(z.zone_id, z.camera_id, z.section_id, z.rail_track_id, z.kind, points)
@@ -226,7 +230,7 @@ def _settings(keys: SiteKeys, folder: Path) -> SiteSettings:
         camera_timeout_s=keys.camera_timeout_s,
         tracker=TrackerSettings(**dict(keys.tracker)),
         incidents=IncidentSettings(**dict(keys.incidents)),
-        messaging=MessagingSettings(**dict(keys.messaging)),
+        messaging=MessagingSettings(**messaging),
         escalation=_escalation(keys.escalation),
     )
 

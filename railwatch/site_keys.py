@@ -35,7 +35,7 @@ PATTERNS: Final = {
 
 def _endpoint(value: str) -> str:
     try:
-        bind_endpoint("an endpoint", value)
+        bind_endpoint("an endpoint", value, keys=True)  # whether there are keys is asked where both are known
     except MessagingError as error:
         raise ValueError(str(error)) from None
     return value
@@ -159,6 +159,18 @@ class MessagingKeys(_Keys):
         Endpoint | None, Field(description="Where clients' nonces come in; without it, the port after `bind`.")
     ] = None
     lease_s: Annotated[Seconds, Field(description="Seconds for which a client may believe CLEAR.")] = _MESSAGING.lease_s
+    keys: Annotated[
+        Text | None, Field(description="Folder of the keys that are let in; without it, everybody on this machine.")
+    ] = None
+
+    @model_validator(mode="after")
+    def _others_need_keys(self) -> MessagingKeys:
+        for name, endpoint in (("bind", self.bind), ("request_bind", self.request_bind)):
+            try:
+                bind_endpoint(name, endpoint or self.bind, keys=self.keys is not None)
+            except MessagingError as error:
+                raise ValueError(str(error)) from None
+        return self
 
     @model_validator(mode="after")
     def _two_sockets(self) -> MessagingKeys:

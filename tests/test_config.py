@@ -141,7 +141,7 @@ def test_the_example_is_a_site():
         (
             "detector.onnx\n",
             "detector.onnx\nmessaging: {bind: 'tcp://0.0.0.0:5556'}\n",
-            "line 16: messaging.bind: given 'tcp://0.0.0.0:5556', an endpoint must be a loopback address",
+            "line 16: messaging.bind: given 'tcp://0.0.0.0:5556', bind must be a loopback address",
         ),
         (
             "detector.onnx\n",

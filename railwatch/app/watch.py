@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Final, Self
 
 from railwatch.app.decider import Decider, status_body
+from railwatch.app.guarded import guard_of
 from railwatch.app.lines import LineFile
 from railwatch.app.record import Recorder, RecordHeader
 from railwatch.app.record_site import site_to_mapping
@@ -134,6 +135,7 @@ class Watch:
                 bind=self.site.messaging.bind,
                 request_bind=self.site.messaging.request_bind,
                 lease_s=self.site.messaging.lease_s,
+                guard=enter(guard_of(self.site.messaging)),
             )
         )
         header = RecordHeader(epoch, self._detector.model_sha256, 0.0, site_to_mapping(self.site))

@@ -61,7 +61,9 @@ def site_for(options: WatchOptions) -> tuple[SiteSettings, str]:
             sections=tuple(name for name in site.sections if name in tracked),
             zones=tuple(zone for zone in zones if zone.section_id in tracked),
             model=_model(site.model, options),
-            messaging=site.messaging if options.bind is None else MessagingSettings(options.bind),
+            messaging=site.messaging
+            if options.bind is None
+            else replace(site.messaging, bind=options.bind, request_bind=None),
         ),
         str(camera_id),
     )

@@ -8,6 +8,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
@@ -24,6 +25,9 @@ def listen(
     request_connect: Annotated[
         str | None, typer.Option(help="Where nonces are taken; without it, the port after that of --connect.")
     ] = None,
+    keys: Annotated[
+        Path | None, typer.Option(help="Key file from `railwatch keys new`, for a site that asks for one.")
+    ] = None,
     json: Annotated[bool, typer.Option("--json", help="One JSON document a line instead of a table.")] = False,
     count: Annotated[int | None, typer.Option(min=1, help="End after so many alerts.")] = None,
     for_s: Annotated[float | None, typer.Option("--for", min=0.0, help="End after so many seconds.")] = None,
@@ -33,8 +37,10 @@ def listen(
     With --json an alert is the line that was on the wire; everything else is {"event": ..., ...}.
     """
     from railwatch.messaging.client import Client
+    from railwatch.messaging.keys import ClientKeys
 
-    with Client(connect, request_connect) as client, _signals(client.stop) as received:
+    known = None if keys is None else ClientKeys.load(keys)
+    with Client(connect, request_connect, keys=known) as client, _signals(client.stop) as received:
         try:
             if sys.stdout.isatty() and not json:
                 _live(client, connect, count, for_s)

@@ -136,11 +136,15 @@ class IncidentSettings:
 
 @dataclass(frozen=True, slots=True)
 class MessagingSettings:
-    """Where alerts and status go out (`bind`), where nonces come in (`request_bind`; None: next port), the lease."""
+    """Where alerts and status go out (`bind`), where nonces come in (`request_bind`; None: next port), the lease.
+
+    `keys`: Folder of the keys that are let in; None lets in everybody on this machine, and nobody else.
+    """
 
     bind: str = "tcp://127.0.0.1:5556"
     request_bind: str | None = None
     lease_s: float = DEFAULT_LEASE_S
+    keys: str | None = None
 
     def __post_init__(self) -> None:
         _positive("lease_s", self.lease_s)

@@ -21,7 +21,8 @@ from railwatch.core.errors import MessagingError
 from railwatch.messaging.doors import Doors
 from railwatch.messaging.frames import receive
 from railwatch.messaging.keyring import Keyring
-from railwatch.messaging.keys import ClientKeys, KeyStore, Role, make_room
+from railwatch.messaging.keys import ClientKeys, KeyStore, make_room
+from railwatch.messaging.roles import Role
 
 RELOAD_S: Final = 0.5
 """How often the folder of keys is looked at: a revoked key is out within this and a moment."""

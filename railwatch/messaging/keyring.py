@@ -9,7 +9,8 @@ from types import MappingProxyType
 import zmq
 
 from railwatch.core.errors import KeysError
-from railwatch.messaging.keys import ClientKeys, KeyEntry, KeyStore, Role, ServerKeys
+from railwatch.messaging.keys import ClientKeys, KeyEntry, KeyStore, ServerKeys
+from railwatch.messaging.roles import Role
 
 
 class Keyring:

@@ -15,7 +15,6 @@ import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
-from enum import StrEnum
 from pathlib import Path
 from typing import Any, Final, Self
 
@@ -24,6 +23,7 @@ from zmq.utils import z85
 
 from railwatch.core.errors import KeysError
 from railwatch.messaging.key_files import check_folder, make_folder, read_secret_file, write_secret_file
+from railwatch.messaging.roles import Role
 
 MAX_KEYS: Final = 1000
 """Most names, revoked ones included, that a site keeps."""
@@ -35,15 +35,6 @@ _HANDSHAKE_BYTES: Final = 1024
 """At least the largest message of a handshake (INITIATE, about 310 bytes); libzmq counts those as well."""
 
 _NAME: Final = re.compile(r"[A-Za-z0-9_-]{1,64}", re.ASCII)
-
-
-class Role(StrEnum):
-    """What the owner of a key may do; reading alerts and states is allowed to all."""
-
-    SUBSCRIBER = "subscriber"
-    OPERATOR = "operator"
-    FEED = "feed"
-    PERCEPTION = "perception"
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,8 @@ from railwatch.messaging.client import Client
 from railwatch.messaging.events import AlertReceived
 from railwatch.messaging.guard import Guard
 from railwatch.messaging.heartbeat import StatusBody
-from railwatch.messaging.keys import ClientKeys, KeyStore, Role
+from railwatch.messaging.keys import ClientKeys, KeyStore
+from railwatch.messaging.roles import Role
 from tests.messaging.rig import CLEAR, make_alert, publisher, until
 
 LISTEN_S = 0.7
