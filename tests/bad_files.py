@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import json
 import random
+import shutil
 from pathlib import Path
 
 import av
 import numpy as np
 import onnx
 from onnx import TensorProto, helper
+
+from railwatch.messaging.keys import KeyStore
+from railwatch.messaging.roles import Role
 
 SITE = """\
 schema_version: 1
@@ -45,6 +49,15 @@ def make_bad_files(folder: Path) -> None:
     (folder / "good.yaml").write_text(SITE)
     (folder / "unknown-key.yaml").write_text(SITE.replace("cameras:", "camras: 1\ncameras:"))
     write_second_runtime(folder / "second-runtime")
+    write_keys(folder)
+
+
+def write_keys(folder: Path) -> None:
+    """A folder of keys with one name, one that others can enter, and a key file that others can read."""
+    shutil.copy(KeyStore(folder / "keys").new("used", Role.SUBSCRIBER), folder / "open.key")
+    (folder / "open.key").chmod(0o644)
+    shutil.copytree(folder / "keys", folder / "open-keys")
+    (folder / "open-keys").chmod(0o755)
 
 
 def write_clip(path: Path, frames: int = 12) -> None:

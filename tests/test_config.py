@@ -81,6 +81,11 @@ def test_relative_paths_start_at_the_site_file(site_file):
     assert site.model.file == str(site_file.parent / "detector.onnx")
 
 
+def test_others_can_be_let_in_where_there_are_keys(site_file):
+    site_file.write_text(GOOD + "messaging: {bind: 'tcp://0.0.0.0:5556', keys: keys}\n")
+    assert load_site(site_file).messaging.keys == str(site_file.parent / "keys")
+
+
 @pytest.mark.parametrize("source", ["rtsp://camera/stream", "0", "/clips/east.mp4"])
 def test_addresses_devices_and_absolute_paths_stay(site_file, source):
     site_file.write_text(GOOD.replace("clips/east.mp4", f"'{source}'"))

@@ -10,7 +10,8 @@ import zmq
 from railwatch.core.errors import ConfigError
 from railwatch.messaging.endpoints import bind_endpoint
 from railwatch.messaging.guard import Domain, Guard
-from railwatch.messaging.keys import ClientKeys, Role
+from railwatch.messaging.keys import ClientKeys
+from railwatch.messaging.roles import Role
 from railwatch.seam.handover import Handover
 from railwatch.seam.sockets import HubSocket
 

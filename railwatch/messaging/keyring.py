@@ -25,6 +25,8 @@ class Keyring:
 
     def __init__(self, store: KeyStore | None) -> None:
         self._store = store
+        if store is not None:
+            store.names()  # a folder that is not there is a slip, not to be mended with a new pair
         self.server = ServerKeys.generate() if store is None else store.server()
         self._lock = threading.Lock()
         self._admitted: dict[str, KeyEntry] = {}
@@ -104,4 +106,6 @@ def _read(store: KeyStore) -> tuple[dict[str, KeyEntry], str | None]:
             continue
         if entry.revoked_at is None:
             entries[entry.public] = entry
+    if not (entries or faults):
+        faults.append(f"a site with keys must let somebody in, but {store.folder} has none: `railwatch keys new`")
     return entries, "; ".join(faults[:3]) or None

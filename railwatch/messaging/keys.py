@@ -135,7 +135,7 @@ class KeyStore:
         server = self.server()
         for folder in (self._allowed, self.folder / "clients"):
             make_folder(folder)
-        if len(self.entries()) >= MAX_KEYS:
+        if len(self.names()) >= MAX_KEYS:
             raise KeysError(f"a site keeps at most {MAX_KEYS} names of keys: take a new folder, and hand out new keys")
         target = out or self.folder / "clients" / f"{name}.key"
         public, secret = _new_pair()
