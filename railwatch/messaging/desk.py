@@ -29,13 +29,18 @@ class RequestDesk:
     Args:
         on_nonce: Takes identity and nonce.
         handlers: What to do with each other verb; one that is not here is refused.
+        may: Whether the holder of a key may make a request of this verb.
         clock: Monotonic seconds.
     """
 
     def __init__(
-        self, on_nonce: Callable[[bytes, str], None], handlers: Mapping[bytes, Handler], clock: Callable[[], float]
+        self,
+        on_nonce: Callable[[bytes, str], None],
+        handlers: Mapping[bytes, Handler],
+        may: Callable[[str | None, bytes], bool],
+        clock: Callable[[], float],
     ) -> None:
-        self._on_nonce, self._handlers, self._clock = on_nonce, dict(handlers), clock
+        self._on_nonce, self._handlers, self._may, self._clock = on_nonce, dict(handlers), may, clock
         self._answers: deque[list[bytes]] = deque()
         self._heard_s: OrderedDict[str | None, float] = OrderedDict()
 
@@ -66,17 +71,31 @@ class RequestDesk:
         return frozenset(name for name, at_s in list(self._heard_s.items()) if at_s >= since_s)
 
     def _take(self, peer: Peer, verb: bytes, payload: bytes) -> None:
-        if verb == NONCE_VERB:
+        may = self._may(peer.user_id, verb)
+        if verb == NONCE_VERB and may:
             self._on_nonce(peer.identity, payload.decode("ascii", errors="replace"))
             self._heard_s[peer.user_id] = self._clock()
             if len(self._heard_s) > _MAX_CONSUMERS:
                 self._heard_s.popitem(last=False)
             return
         try:
-            self._handlers.get(verb, _unknown(verb))(peer, payload)
+            handler = self._handlers.get(verb, _unknown(verb)) if may else _not_allowed(peer, verb)
+            handler(peer, payload)
         except WireError as error:
             refused = Refused(request_of(payload), str(error))
             self.reply(peer, REFUSED_VERB, [encode_body(refused)])
+
+
+def may_all(_user_id: str | None, _verb: bytes) -> bool:
+    """Without keys everybody on this machine may do everything."""
+    return True
+
+
+def _not_allowed(peer: Peer, verb: bytes) -> Handler:
+    def refuse(*_: object) -> None:
+        raise WireError(f"a key for {shown(verb)} must have another role than {shown(peer.user_id)} has")
+
+    return refuse
 
 
 def _unknown(verb: bytes) -> Handler:

@@ -17,7 +17,7 @@ import zmq
 
 from railwatch.core.alerts import DEFAULT_LEASE_S, Alert, Epoch, Status
 from railwatch.core.errors import MessagingError
-from railwatch.messaging.desk import READS_A_TURN, RequestDesk
+from railwatch.messaging.desk import READS_A_TURN, RequestDesk, may_all
 from railwatch.messaging.endpoints import DEFAULT_ENDPOINT, bind, bind_endpoint, next_port
 from railwatch.messaging.frames import receive
 from railwatch.messaging.guard import Domain, Guard
@@ -94,7 +94,7 @@ class Publisher:
         self._heartbeat = Heartbeat(site_id, epoch, body, lease_s, clock())
         encode_status(self._probe(body))  # refuse now what could not be sent later
         self._changed = threading.Condition()
-        self._desk = RequestDesk(self._heartbeat.nonces.put, handlers, clock)
+        self._desk = RequestDesk(self._heartbeat.nonces.put, handlers, may_all if guard is None else guard.may, clock)
         self._inbox: deque[Outgoing | _Decided] = deque()
         self._seq_last = self._subscribers = 0
         self._visible = visible(body)

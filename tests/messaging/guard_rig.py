@@ -39,8 +39,8 @@ class Site:
         self.guard = Guard(self.context, self.store, on_trouble=lambda *told: self.troubles.append(told))
         self.publisher = publisher(guard=self.guard, **options)
         self.seq, self.nonces = 0, []
-        self._put = self.publisher._heartbeat.nonces.put
-        self.publisher._heartbeat.nonces.put = self._count
+        self._put = self.publisher._desk._on_nonce
+        self.publisher._desk._on_nonce = self._count
 
     def _count(self, *frames):
         self.nonces.append(frames)

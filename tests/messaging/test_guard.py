@@ -8,10 +8,11 @@ from dataclasses import replace
 import pytest
 import zmq
 
+from railwatch.core.alerts import AckLevel
 from railwatch.core.errors import KeysError, MessagingError
 from railwatch.messaging import guard as module
 from railwatch.messaging.client import Client
-from railwatch.messaging.events import AlertReceived
+from railwatch.messaging.events import AlertReceived, Answered
 from railwatch.messaging.guard import ENTRY, VERBS, Domain, Guard
 from railwatch.messaging.keys import ClientKeys, KeyStore
 from railwatch.messaging.roles import Role
@@ -160,6 +161,23 @@ def arrives(inside, outside):
         return False
     inside.recv_multipart()
     return True
+
+
+def test_a_request_needs_a_key_of_its_role(tmp_path):
+    asked = []
+    with guarded(tmp_path / "keys", handlers={b"ACK": lambda peer, _: asked.append(peer.user_id)}) as site:
+        operator = site.keys("desk", Role.OPERATOR)
+        with site.client(site.good) as client:
+            name = client.acknowledge("i1", AckLevel.ACKNOWLEDGED, "somebody")
+            events = until(client, lambda event: isinstance(event, Answered))
+        answer = next(event for event in events if isinstance(event, Answered))
+        assert (answer.request, answer.accepted) == (name, False)
+        assert "another role than 'good' has" in answer.reason
+        assert asked == []
+        with site.client(operator) as client:
+            client.acknowledge("i1", AckLevel.ACKNOWLEDGED, "somebody")
+            until(client, lambda _: asked, site.publisher, BODY)
+    assert set(asked) == {"desk"}
 
 
 def test_a_key_of_this_start_ends_with_its_dismissal(context):
