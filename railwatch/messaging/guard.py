@@ -139,7 +139,7 @@ class Guard:
 
         Any thread may ask. Ask when the request is carried out: a key may be revoked while it waits.
         """
-        entry = self._keyring.by_name(user_id)
+        entry = self._keyring.of_one_inside(user_id)
         return entry is not None and entry.role in VERBS.get(verb, frozenset(Role))
 
     def admit(self, name: str, role: Role) -> ClientKeys:
@@ -258,7 +258,7 @@ class Guard:
         """The name of whoever knocks, or None when it is not let in."""
         if mechanism != b"CURVE" or len(credentials) != 32:
             return None
-        entry = self._keyring.by_public(z85.encode(credentials).decode())
+        entry = self._keyring.to_let_in(z85.encode(credentials).decode())
         roles = ENTRY.get(domain.decode(errors="replace"), frozenset())
         return entry.name if entry is not None and entry.role in roles else None
 

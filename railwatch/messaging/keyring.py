@@ -32,20 +32,21 @@ class Keyring:
         self._admitted: dict[str, KeyEntry] = {}
         self._stored: dict[str, KeyEntry] = {}
         self._state: object = None
-        self._by_public: Mapping[str, KeyEntry] = {}
+        self._known: Mapping[str, KeyEntry] = {}
+        self._trusted = True
         self.trouble: str | None = None
         """Why somebody with a good key might not be let in; None when all could be read."""
         self.reload()
         if self.trouble is not None:
             raise KeysError(self.trouble)
 
-    def by_public(self, public: str) -> KeyEntry | None:
-        """Whose key this is, if it is one that counts."""
-        return self._by_public.get(public)
+    def to_let_in(self, public: str) -> KeyEntry | None:
+        """Whose key this is, if whoever knocks with it is let in."""
+        return self._known.get(public) if self._trusted or public in self._admitted else None
 
-    def by_name(self, name: str | None) -> KeyEntry | None:
-        """The key of a name, if it has one that counts."""
-        return next((entry for entry in self._by_public.values() if entry.name == name), None)
+    def of_one_inside(self, name: str | None) -> KeyEntry | None:
+        """The key of a name that was let in, if it still counts."""
+        return next((entry for entry in self._known.values() if entry.name == name), None)
 
     def reload(self) -> bool:
         """Look at the folder; whether a key that counted until now counts no more.
@@ -63,9 +64,9 @@ class Keyring:
             try:
                 self._stored, self.trouble = _read(self._store)
             except KeysError as error:
-                self.trouble, self._state = str(error), None
-                self._by_public = MappingProxyType(dict(self._admitted))
+                self.trouble, self._state, self._trusted = str(error), None, False
                 return False
+            self._trusted = True
             if self.trouble is not None:
                 self._state = None  # it may get well without a change of any file
             self._rewrite()
@@ -91,7 +92,7 @@ class Keyring:
         return bool(known)
 
     def _rewrite(self) -> None:
-        self._by_public = MappingProxyType({**self._stored, **self._admitted})
+        self._known = MappingProxyType({**self._stored, **self._admitted})
 
 
 def _read(store: KeyStore) -> tuple[dict[str, KeyEntry], str | None]:
