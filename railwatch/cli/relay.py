@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -23,6 +24,9 @@ def relay(
     connect: Annotated[str, typer.Option(help="Where the alerts are published.")] = "tcp://127.0.0.1:5556",
     request_connect: Annotated[
         str | None, typer.Option(help="Where nonces are taken; without it, the port after that of --connect.")
+    ] = None,
+    keys: Annotated[
+        Path | None, typer.Option(help="Key file from `railwatch keys new`, for a site that asks for one.")
     ] = None,
     site: Annotated[str | None, typer.Option(help="Only this site.", show_default="any")] = None,
     gpio: Annotated[str | None, typer.Option(help="GPIO chip, as in /dev/gpiochip0.")] = None,
@@ -48,13 +52,15 @@ def relay(
     from railwatch.app.relay import KeeperProcess, follow
     from railwatch.core.errors import ConfigError
     from railwatch.messaging.client import Client
+    from railwatch.messaging.keys import ClientKeys
     from railwatch.messaging.ordering import History
 
     target = _target(command or [], (gpio, line, active_low, pulse), (modbus, unit, coil, heartbeat_register))
     if not section:
         raise ConfigError("--section must name at least one section, but none is given: nothing would ever be CLEAR")
+    known = None if keys is None else ClientKeys.load(keys)
     with (
-        Client(connect, request_connect, site_id=site, history=History.NOTHING) as client,
+        Client(connect, request_connect, keys=known, site_id=site, history=History.NOTHING) as client,
         KeeperProcess(target) as keeper,
     ):
         for number in (signal.SIGINT, signal.SIGTERM):
