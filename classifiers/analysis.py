@@ -19,7 +19,7 @@ from sklearn.ensemble import RandomForestRegressor
 
 from classifiers.journal import trials_of
 from classifiers.space import Choice, Range, Space, Value
-from classifiers.stats import CONFIDENCE, Estimate, Floats, adjusted_p, bootstrap, bootstrap_difference, spearman
+from classifiers.stats import CONFIDENCE, Estimate, Floats, adjusted_p, bootstrap_difference, spearman
 
 MIN_TRIALS: Final = 8
 """Fewer random trials than this bear no inference."""
@@ -233,12 +233,6 @@ def _ends_in_words(part: Choice | Range, low: float, high: float) -> tuple[str, 
 
 def _logarithm(part: Choice | Range, numbers: Floats) -> Floats:
     return np.log(numbers) if isinstance(part, Range) and part.log else numbers
-
-
-def trend_over_time(table: Table, seed: int = 0) -> Estimate:
-    """Spearman's correlation of accuracy with the order in which trials were drawn."""
-    numbers = np.array([row.number for row in table.rows], dtype=np.float64)
-    return bootstrap(lambda rows: spearman(numbers[rows], table.values[rows]), len(table.rows), seed)
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,7 +21,7 @@ from optuna.distributions import BaseDistribution, CategoricalDistribution, Floa
 from optuna.storages import InMemoryStorage
 from optuna.trial import FrozenTrial, TrialState
 
-from classifiers.errors import ConfigError
+from classifiers.errors import ClassifierError, ConfigError
 from classifiers.files import read_json, write_json, writing
 from classifiers.journal import STUDY, Outcome, Plan, Task, open_journal, own, quiet, same_plan
 from classifiers.space import Choice, Range, Value, cells, size_of
@@ -114,6 +114,11 @@ class Desk:
         self._record(number, outcome)
         if ahead:
             self._tidy()
+
+    def give_up(self, number: int, error: ClassifierError) -> None:
+        """Hear that a trial met what would meet every trial: raises that error. The trial stays to be run again."""
+        self._waiting.append(number)
+        raise error
 
     def lost(self, number: int) -> None:
         """Hear that the worker of a trial died: the trial is run again, or failed after MAX_DEATHS deaths."""

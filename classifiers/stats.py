@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
@@ -62,30 +61,8 @@ def spearman(first: ArrayLike, second: ArrayLike) -> float:
     return correlation(ranks(first), ranks(second))
 
 
-def bootstrap(
-    statistic: Callable[[NDArray[np.intp]], float], count: int, seed: int = 0, resamples: int = RESAMPLES
-) -> Estimate:
-    """The statistic of rows 0 to count - 1 with its percentile interval over resamples with replacement (Efron 1979).
-
-    Resamples for which the statistic is NaN (say, a group without a row) are left out.
-
-    Raises:
-        ValueError: there is no row.
-    """
-    if count < 1:
-        raise ValueError("a bootstrap needs at least one row")
-    generator = np.random.default_rng(seed)
-    drawn = np.array([statistic(generator.integers(0, count, count)) for _ in range(resamples)])
-    value = statistic(np.arange(count))
-    drawn = drawn[np.isfinite(drawn)]
-    if not drawn.size:
-        return Estimate(value, -np.inf, np.inf)
-    low, high = np.quantile(drawn, [(1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2])
-    return Estimate(float(value), float(low), float(high))
-
-
 def bootstrap_difference(high: Floats, low: Floats, seed: int = 0, resamples: int = RESAMPLES) -> Estimate:
-    """Difference of two groups' means, high - low, with its percentile interval over resamples within each group.
+    """Difference of two groups' means, high - low, with its percentile interval over resamples in each (Efron 1979).
 
     Raises:
         ValueError: a group is empty.

@@ -19,7 +19,7 @@ from multiprocessing.connection import Connection, wait
 from typing import Any, Final, Protocol, cast
 
 from classifiers.desk import Desk
-from classifiers.errors import ClassifierError, InstallError
+from classifiers.errors import ClassifierError, ConfigError, InstallError, TrainingError
 from classifiers.journal import Outcome, Task
 from classifiers.space import Value
 
@@ -30,7 +30,8 @@ Objective = Callable[[Mapping[str, Value], int, Report], Outcome]
 """Runs one trial: parameters, seed, report. For several workers it must be picklable."""
 
 _Call = Callable[..., Any]
-_ASKED: Final = ("take", "report", "finish")
+_ASKED: Final = ("take", "report", "finish", "give_up")
+_OF_THE_TRIAL: Final = (TrainingError, ConfigError, ArithmeticError, MemoryError, RuntimeError, ValueError)
 
 
 class _Channel(Protocol):
@@ -56,7 +57,11 @@ class _Crew(Protocol):
 
 
 def work(call: _Call, objective: Objective) -> None:
-    """Run trials until the desk has none left. An objective that raises makes a failed trial, not a lost one."""
+    """Run trials until the desk has none left.
+
+    What is wrong with a trial's network makes a failed trial. What is wrong with the machine or the data would be wrong
+    for every trial, so it ends the sweep, and the trial is run again when the sweep goes on.
+    """
     while (task := cast("Task | None", call("take"))) is not None:
         number = task.number
 
@@ -65,11 +70,12 @@ def work(call: _Call, objective: Objective) -> None:
 
         try:
             outcome = objective(task.parameters, task.seed, report)
-        except (ClassifierError, ArithmeticError, MemoryError, RuntimeError, ValueError, OSError) as error:
-            if isinstance(error, BrokenPipeError):
-                raise
+        except _OF_THE_TRIAL as error:
             why = " ".join(f"{type(error).__name__}: {error}".split())
             outcome = Outcome("failed", None, {"error": why[:500]})
+        except ClassifierError as error:
+            call("give_up", number, error)
+            raise
         call("finish", number, outcome)
 
 
@@ -136,7 +142,7 @@ def _answer(desk: Desk, holds: dict[int, int], who: int, name: str, arguments: t
     answer = getattr(desk, name)(*arguments)
     if name == "take" and answer is not None:
         holds[who] = answer.number
-    elif name == "finish":
+    elif name in {"finish", "give_up"}:
         holds.pop(who, None)
     return answer
 

@@ -125,6 +125,19 @@ def test_failed_trials_are_kept_with_their_reason_and_the_sweep_goes_on(tmp_path
     assert failed[0].user_attrs["error"] == "ValueError: the loss is no longer a number"
 
 
+def test_what_would_meet_every_trial_ends_the_sweep_and_costs_no_trial(tmp_path):
+    def full(parameters, seed, report):
+        raise OutputError("the disk is full")
+
+    plan = Plan(SPACE, sampler="random")
+    with Desk(tmp_path, plan, 3) as desk, pytest.raises(OutputError, match="the disk is full"):
+        run_here(desk, full)
+    with Desk(tmp_path, plan, 3) as desk:
+        assert desk.cut_off == 1
+        run_here(desk, outcome)
+    assert [trial.state.name for trial in trials_of(tmp_path)[1]] == ["COMPLETE"] * 3
+
+
 def test_a_trial_whose_worker_dies_is_run_again_once(tmp_path):
     with Desk(tmp_path, Plan(SPACE), 1) as desk:
         first = desk.take()

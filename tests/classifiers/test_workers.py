@@ -9,11 +9,11 @@ import sys
 import pytest
 
 from classifiers.desk import Desk
-from classifiers.errors import InstallError
+from classifiers.errors import InstallError, OutputError
 from classifiers.journal import Plan, trials_of
 from classifiers.space import Choice
 from classifiers.workers import run_here, run_on_ray, run_processes
-from tests.classifiers.tiny_objective import DiesOnce, counted
+from tests.classifiers.tiny_objective import DiesOnce, broken, counted
 
 SPACE = {"kernel": Choice((3, 5, 7))}
 PLAN = Plan(SPACE, sampler="random", pruner="none")
@@ -37,6 +37,13 @@ def test_two_processes_run_the_trials_of_one_and_a_dead_one_loses_nothing(tmp_pa
     assert (tmp_path / "died").exists()
     assert os.getpid() not in processes
     assert values(tmp_path / "two") == values(tmp_path / "one")
+
+
+def test_what_would_meet_every_trial_ends_the_sweep_of_processes_too(tmp_path, path_of_tests):
+    with Desk(tmp_path, PLAN, 6) as desk, pytest.raises(OutputError, match="the disk is full"):
+        run_processes(desk, broken, 1)
+    with Desk(tmp_path, PLAN, 6) as desk:
+        assert (len(desk.trials), desk.cut_off) == (1, 1)
 
 
 RAY = """

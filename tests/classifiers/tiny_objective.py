@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from classifiers.errors import OutputError
 from classifiers.journal import Outcome
 
 
@@ -14,6 +15,11 @@ def counted(parameters, seed, report):
     for epoch in (1, 2):
         report(epoch, value * epoch)
     return Outcome("complete", value * 2, {"process": os.getpid()})
+
+
+def broken(parameters, seed, report):
+    """Meets what would meet every trial."""
+    raise OutputError("the disk is full")
 
 
 class DiesOnce:
