@@ -8,9 +8,7 @@ from __future__ import annotations
 import copy
 import errno
 import hashlib
-import re
-from collections.abc import Iterator, Mapping, Sequence
-from difflib import get_close_matches
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -34,11 +32,19 @@ from railwatch.core.settings import (
     TrackerSettings,
 )
 from railwatch.core.types import Zone, ZoneKind
-from railwatch.site_keys import PATTERNS, EscalationKeys, SiteKeys, ZoneKeys
-from railwatch.strict_yaml import MAX_BYTES, Document, Fault, key_name, read_yaml, shown
-
-MAX_FAULTS: Final = 100
-"""Most faults told of one file; a file with more is not a site file."""
+from railwatch.key_faults import (
+    fault_of,
+    follows,
+    in_order,
+    keys_of,
+    line_of,
+    path_of,
+    pattern_of,
+    read_document,
+    written_of,
+)
+from railwatch.site_keys import EscalationKeys, SiteKeys, ZoneKeys
+from railwatch.strict_yaml import Document, Fault, key_name, shown
 
 
 class SiteFileError(ConfigError):
@@ -55,10 +61,10 @@ def load_site(path: Path) -> SiteSettings:
 
     The model file itself need not be there: whoever loads it checks it.
     """
-    document = _read(path)
+    document = read_document(path, "a site file")
     site = _site_of(document, path.parent)
     if site is None:
-        raise SiteFileError(path.name, _in_order(document.faults))
+        raise SiteFileError(path.name, in_order(document.faults))
     return site
 
 
@@ -67,16 +73,16 @@ def site_from_mapping(mapping: Mapping[str, Any], folder: Path) -> SiteSettings:
     document = Document(value=copy.deepcopy(dict(mapping)))
     site = _site_of(document, folder)
     if site is None:
-        raise SiteFileError("the site", _in_order(document.faults))
+        raise SiteFileError("the site", in_order(document.faults))
     return site
 
 
 def site_faults_of_file(path: Path) -> list[Fault]:
     """Every fault of a site file, in the order of their lines, a missing or changed model file included."""
-    document = _read(path)
+    document = read_document(path, "a site file")
     _site_of(document, path.parent)
     document.faults += _model_faults(document, path.parent)
-    return _in_order(document.faults)
+    return in_order(document.faults)
 
 
 def site_json_schema() -> dict[str, Any]:
@@ -91,7 +97,7 @@ def site_keys() -> dict[str, dict[str, Any]]:
     True
     """
     schema = site_json_schema()
-    return dict(_walk(schema, "", schema["$defs"]))
+    return keys_of(schema)
 
 
 def parse_zone_option(text: str, number: int, camera_id: str, section_id: str) -> Zone:
@@ -127,19 +133,6 @@ def _point(pair: str) -> Point:
         raise ValueError(f"a point must be two numbers with a comma between, but is {shown(pair)}") from None
 
 
-def _read(path: Path) -> Document:
-    try:
-        with path.open("rb") as file:
-            return read_yaml(file.read(MAX_BYTES + 1))
-    except FileNotFoundError:
-        fault = Fault(0, "", "no such file", "must be a site file")
-    except IsADirectoryError:
-        fault = Fault(0, "", "a folder", "must be a site file")
-    except OSError as error:
-        fault = Fault(0, "", f"a file that cannot be read ({error.strerror})", "must be a readable site file")
-    return Document(faults=[fault])
-
-
 def _site_of(document: Document, folder: Path) -> SiteSettings | None:
     """The site, or None with the reasons in `document.faults`."""
     value = document.value
@@ -149,7 +142,8 @@ def _site_of(document: Document, folder: Path) -> SiteSettings | None:
         document.faults.append(Fault(1, "", shown(value), "must be a map of the keys of a site"))
         return None
     keys, errors = _validated(value)
-    document.faults += [_fault(document, error) for error in errors if not _follows(document, error)]
+    known = site_keys()
+    document.faults += [fault_of(document, error, known) for error in errors if not follows(document, error, known)]
     if keys is None:
         # Contradictions between cameras, sections and zones are told in the same breath, so far as they can be seen.
         keys, _ = _validated(_with_stand_ins(value, errors))
@@ -158,14 +152,11 @@ def _site_of(document: Document, folder: Path) -> SiteSettings | None:
     try:
         site = _settings(keys, folder)
     except SiteFaultsError as error:
-        document.faults += [Fault(_line(document, p), key_name(p), _written(document, p), t) for p, t in error.faults]
+        document.faults += [
+            Fault(line_of(document, p), key_name(p), written_of(document, p), t) for p, t in error.faults
+        ]
         return None
     return None if document.faults else site
-
-
-def _follows(document: Document, error: ErrorDetails) -> bool:
-    """Whether an error only says again that a value could not be read."""
-    return error["type"] != "extra_forbidden" and _path(error) in document.unread
 
 
 def _validated(value: object) -> tuple[SiteKeys | None, list[ErrorDetails]]:
@@ -196,14 +187,14 @@ _STAND_INS: Final[Mapping[str, Any]] = {
 def _with_stand_ins(value: dict[str, Any], errors: Sequence[ErrorDetails]) -> dict[str, Any]:
     mended = copy.deepcopy(value)
     for error in errors:
-        path = _path(error)
-        fitting = [n for n in range(1, len(path) + 1) if _pattern(path[:n]) in _STAND_INS]
+        path = path_of(error, site_keys())
+        fitting = [n for n in range(1, len(path) + 1) if pattern_of(path[:n]) in _STAND_INS]
         depth = fitting[0] if fitting else len(path)
         parent: Any = mended
         for part in path[: depth - 1]:
             parent = parent[part]
         if fitting:
-            parent[path[depth - 1]] = copy.deepcopy(_STAND_INS[_pattern(path[:depth])])
+            parent[path[depth - 1]] = copy.deepcopy(_STAND_INS[pattern_of(path[:depth])])
         elif error["type"] == "extra_forbidden":
             parent.pop(path[-1], None)
     return mended
@@ -258,13 +249,13 @@ def _model_faults(document: Document, folder: Path) -> list[Fault]:
     except OSError as error:
         wanted = "the name of a model that `railwatch models list` shows, or a file with a dot in its name"
         allowed = f"must be {wanted if is_model_name(name) else 'a model file that can be read'} ({error.strerror})"
-        return [Fault(_line(document, key), key_name(key), _written(document, key), allowed)]
+        return [Fault(line_of(document, key), key_name(key), written_of(document, key), allowed)]
     told = any(fault.key == "model.sha256" for fault in document.faults)
     if told or model.get("sha256") in (None, digest):
         return []
     key = ("model", "sha256")
     allowed = f"must be the SHA-256 of model.file, which is {digest}"
-    return [Fault(_line(document, key), key_name(key), _written(document, key), allowed)]
+    return [Fault(line_of(document, key), key_name(key), written_of(document, key), allowed)]
 
 
 def _sha256(path: Path) -> str:
@@ -272,97 +263,3 @@ def _sha256(path: Path) -> str:
         raise FileNotFoundError(errno.ENOENT, "no such file")
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def _in_order(faults: Sequence[Fault]) -> list[Fault]:
-    return sorted(faults, key=lambda fault: fault.line)[:MAX_FAULTS]
-
-
-def _path(error: ErrorDetails) -> KeyPath:
-    """Where pydantic found an error; a fault between the keys of a map is put at the key that its text begins with."""
-    path = tuple(part for part in error["loc"] if part != "[key]")
-    if error["type"] == "value_error":
-        named = (*path, error["msg"].removeprefix("Value error, ").split()[0])
-        return named if _pattern(named) in site_keys() else path
-    return path
-
-
-def _pattern(path: KeyPath) -> str:
-    return re.sub(r"\[\d+\]", "[]", key_name(path))
-
-
-def _fault(document: Document, error: ErrorDetails) -> Fault:
-    path = _path(error)
-    line = _line(document, path)
-    if error["type"] == "missing":
-        meaning = site_keys()[_pattern(path)]["description"]
-        return Fault(line, key_name(path), "nothing", f"must be given: {meaning}")
-    if error["type"] == "extra_forbidden":
-        return Fault(line, key_name(path), "an unknown key", _nearest(path))
-    return Fault(line, key_name(path), _written(document, path), _allowed(error))
-
-
-def _nearest(path: KeyPath) -> str:
-    name, parent = str(path[-1]), _pattern(path[:-1])
-    siblings = [key.rpartition(".")[2] for key in site_keys() if key.rpartition(".")[0] in (parent, f"{parent}[]")]
-    close = get_close_matches(name, siblings, n=1)
-    if close:
-        return f"did you mean {close[0]}?"
-    elsewhere = [key for key in site_keys() if key.rpartition(".")[2] == name]
-    return f"did you mean {elsewhere[0]}?" if elsewhere else f"must be one of {', '.join(siblings)}"
-
-
-_ALLOWED: Final[Mapping[str, str]] = {
-    "string_type": "must be text (in quotes if it reads like a number or truth value)",
-    "string_too_short": "must not be empty",
-    "string_too_long": "must be at most {max_length} characters long",
-    "int_type": "must be a whole number",
-    "int_from_float": "must be a whole number",
-    "float_type": "must be a number",
-    "finite_number": "must be a finite number",
-    "bool_type": "must be true or false",
-    "list_type": "must be a list",
-    "dict_type": "must be a map of names to lists",
-    "model_type": "must be a map of keys",
-    "greater_than": "must be more than {gt:g}",
-    "greater_than_equal": "must be {ge:g} or more",
-    "less_than_equal": "must be {le:g} or less",
-    "too_short": "must have {min_length} or more entries",
-    "too_long": "must have {max_length} or fewer entries",
-    "enum": "must be {expected}",
-    "literal_error": "must be {expected}",
-    "value_error": "{error}",
-}
-
-
-def _allowed(error: ErrorDetails) -> str:
-    context = error.get("ctx", {})
-    if error["type"] == "string_pattern_mismatch":
-        return PATTERNS[context["pattern"]]
-    return _ALLOWED.get(error["type"], error["msg"]).format(**context)
-
-
-def _line(document: Document, path: KeyPath) -> int:
-    """The line of a path, or of what it should stand in; 0 where nothing is known."""
-    known = (document.lines[path[:n]] for n in range(len(path), 0, -1) if path[:n] in document.lines)
-    return next(known, 0)
-
-
-def _written(document: Document, path: KeyPath) -> str:
-    if path in document.written:
-        return document.written[path]
-    value: Any = document.value
-    for part in path:
-        if isinstance(part, int):
-            value = value[part] if isinstance(value, list) and part < len(value) else None
-        else:
-            value = value.get(part) if isinstance(value, dict) else None
-    return shown(value)
-
-
-def _walk(schema: Mapping[str, Any], prefix: str, parts: Mapping[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
-    for name, entry in schema.get("properties", {}).items():
-        inner, mark = (entry["items"], "[].") if "items" in entry else (entry, ".")
-        referred = parts.get(inner.get("$ref", "").rpartition("/")[2], {})
-        yield prefix + name, entry if mark == "[]." else {**referred, **entry}
-        yield from _walk(referred, prefix + name + mark, parts)

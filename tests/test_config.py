@@ -13,7 +13,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from railwatch.config import (
-    MAX_FAULTS,
     SiteFileError,
     load_site,
     parse_zone_option,
@@ -27,6 +26,7 @@ from railwatch.core.errors import ConfigError
 from railwatch.core.provider import Provider
 from railwatch.core.settings import DEFAULT_GROUPS, IncidentSettings, MessagingSettings, TrackerSettings
 from railwatch.core.types import ZoneKind
+from railwatch.key_faults import MAX_FAULTS
 
 GOOD = """\
 schema_version: 1

@@ -22,6 +22,7 @@ COMMANDS: Final = (
     "doctor",
     "bench",
     "models",
+    "bridge",
     "keys",
 )
 """Each names a module of this package and in it the function, or the group of commands. A new one is one file and one

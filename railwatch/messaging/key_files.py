@@ -61,6 +61,27 @@ def read_secret_file(path: Path, kind: str) -> dict[str, Any]:
     return content
 
 
+def read_secret_text(path: Path) -> str:
+    """The one line of a file that holds a password, a secret or an address.
+
+    Raises:
+        KeysError: It is missing, readable by others, empty, or more than one line.
+    """
+    try:
+        with path.open("rb") as file:
+            _check_private(path, os.fstat(file.fileno()), "600")
+            data = file.read(MAX_BYTES + 1)
+    except OSError as error:
+        raise KeysError(f"{path} cannot be read: {error.strerror}") from error
+    try:
+        text = data.decode().strip("\r\n")
+    except UnicodeDecodeError:
+        text = ""
+    if not text.strip() or len(text.splitlines()) != 1 or len(data) > MAX_BYTES:
+        raise KeysError(f"{path} must hold one line of text")
+    return text
+
+
 def write_secret_file(path: Path, kind: str, content: Mapping[str, object], *, replace: bool) -> None:
     """Write a key file for its owner only; a reader sees the old or the new one, whole, also after a power cut.
 
