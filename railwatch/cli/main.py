@@ -21,8 +21,8 @@ COMMANDS: Final = (
     "check",
     "doctor",
     "bench",
-    "models",
     "bridge",
+    "models",
     "keys",
 )
 """Each names a module of this package and in it the function, or the group of commands. A new one is one file and one

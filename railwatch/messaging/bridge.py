@@ -46,8 +46,12 @@ class Sink(Protocol):
         """Begin to hand on an event; it need not be confirmed yet."""
         ...
 
-    def turn(self, states: Mapping[str, SectionState]) -> AlertReceived | None:
-        """Do what is due, given what may be believed of every section now; the last alert that needs no repetition."""
+    def turn(self, states: Mapping[str, SectionState]) -> None:
+        """Do what is due, given what may be believed of every section now."""
+        ...
+
+    def confirmed(self) -> AlertReceived | None:
+        """The last alert up to which none needs to be repeated, if there is a new one. Never raises."""
         ...
 
     def close(self) -> None:
@@ -119,12 +123,16 @@ class SinkThread:
             self._sink.close()
 
     def _turn(self, client: Client) -> None:
-        for event in client.poll(_POLL_S):
-            self._note(event)
-            self._sink.take(event)
-        confirmed = self._sink.turn(client.states())
-        if confirmed is not None:
-            client.done(confirmed)
+        confirmed = None
+        try:
+            for event in client.poll(_POLL_S):
+                self._note(event)
+                self._sink.take(event)
+            self._sink.turn(client.states())
+        finally:
+            confirmed = self._sink.confirmed()
+            if confirmed is not None:
+                client.done(confirmed)
         if confirmed is not None or self._sink.answers:
             self._pause_s = self._first_pause_s
             self._tell(None)

@@ -59,12 +59,15 @@ class AppriseSink:
             self._send(message_of(alert))
             self._digest.skip(event)
 
-    def turn(self, states: Mapping[str, SectionState]) -> AlertReceived | None:  # noqa: ARG002 - states are not sent
+    def turn(self, states: Mapping[str, SectionState]) -> None:  # noqa: ARG002 - states are not sent
         """Send the summary when no more old alerts come, and there is room for it."""
         if self._digest.ready(self._clock()) and self._pace.free():
             for message in self._digest.messages():
                 self._send(message)
             self._confirmed, self._digest = self._digest.last or self._confirmed, Digest()
+
+    def confirmed(self) -> AlertReceived | None:
+        """The last alert that was told, or needs no telling."""
         confirmed, self._confirmed = self._confirmed, None
         return confirmed
 

@@ -16,7 +16,7 @@ MAX_LINES: Final = 20
 MAX_OPEN: Final = 5
 """Incidents still open that get a message of their own; further ones are in the summary."""
 
-MAX_INCIDENTS: Final = 1000
+MAX_INCIDENTS: Final = 5000
 _WHY: Final = 200
 
 

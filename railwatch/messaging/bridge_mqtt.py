@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import ssl
 import time
-from collections import OrderedDict
+from collections import OrderedDict, deque
 from collections.abc import Callable, Mapping
 from math import ceil
 from pathlib import Path
@@ -32,6 +32,12 @@ EXPIRY_S: Final = ceil(DEFAULT_LEASE_S)
 CONNECT_S: Final = 5.0
 CONFIRM_S: Final = 10.0
 """A broker that confirms nothing for so long is left and connected to anew."""
+
+SETTLE_S: Final = 10.0
+"""An alert counts as taken when the broker has lived on for so long after confirming it.
+
+Brokers confirm what they hold in memory: one that is killed then has not passed on all that it confirmed.
+"""
 
 MAX_UNCONFIRMED: Final = 100
 GOODBYE_S: Final = 1.0
@@ -62,7 +68,7 @@ class MqttSink:
         self._acknowledged: set[int] = set()
         self._said: Mapping[str, SectionState] | None = None
         self._refusal: str | None = None
-        self._confirmed: AlertReceived | None = None
+        self._settling: deque[tuple[float, AlertReceived]] = deque()
         self._status_due = self._connected = False
         self._progress_s = 0.0
 
@@ -70,7 +76,8 @@ class MqttSink:
         """Connect and say UNKNOWN for every section known, until this bridge itself knows better."""
         self._unconfirmed.clear()
         self._acknowledged.clear()
-        self._said, self._refusal, self._confirmed, self._connected = None, None, None, False
+        self._settling.clear()
+        self._said, self._refusal, self._connected = None, None, False
         self._progress_s = self._clock()
         self._client = client = self._made()
         try:
@@ -90,8 +97,8 @@ class MqttSink:
             self._wait(self._has_room, CONFIRM_S, "the broker confirms nothing")
             self._publish(f"{self._topic}/alerts", marked(event), event=event)
 
-    def turn(self, states: Mapping[str, SectionState]) -> AlertReceived | None:
-        """Say the states when they changed and at every Status; the last alert up to which all are confirmed."""
+    def turn(self, states: Mapping[str, SectionState]) -> None:
+        """Say the states when they changed and at every Status, and talk to the broker."""
         if states.keys() - self._known.load():
             self._known.save(states)
             raise SinkError("there are new sections: connecting anew, so that the last will names them")
@@ -103,9 +110,14 @@ class MqttSink:
             self._progress_s = self._clock()
         elif self._clock() - self._progress_s > CONFIRM_S:
             raise SinkError("the broker confirms nothing")
+
+    def confirmed(self) -> AlertReceived | None:
+        """The last alert up to which the broker has confirmed all, some time ago."""
         self._collect()
-        confirmed, self._confirmed = self._confirmed, None
-        return confirmed
+        settled, last = self._clock() - SETTLE_S, None
+        while self._settling and self._settling[0][0] <= settled:
+            last = self._settling.popleft()[1]
+        return last
 
     def close(self) -> None:
         """Say UNKNOWN and go, if the broker is there; otherwise it publishes the last will."""
@@ -178,7 +190,8 @@ class MqttSink:
             mid, event = self._unconfirmed.popitem(last=False)
             self._acknowledged.discard(mid)
             self._progress_s = self._clock()
-            self._confirmed = event or self._confirmed
+            if event is not None:
+                self._settling.append((self._progress_s, event))
 
     def _wait(self, true: Callable[[], bool], limit_s: float, trouble: str) -> None:
         end_s = self._clock() + limit_s

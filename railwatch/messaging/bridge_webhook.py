@@ -70,7 +70,10 @@ class WebhookSink:
             raise SinkError(f"the receiver must answer 2xx, but answers {status}")
         self._confirmed = event
 
-    def turn(self, states: Mapping[str, SectionState]) -> AlertReceived | None:  # noqa: ARG002 - states are not sent
+    def turn(self, states: Mapping[str, SectionState]) -> None:
+        """States are not sent."""
+
+    def confirmed(self) -> AlertReceived | None:
         """The last alert that was answered."""
         confirmed, self._confirmed = self._confirmed, None
         return confirmed

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import shutil
 import signal
 import socket
@@ -31,8 +32,8 @@ class Mosquitto:
             f"listener {self.port} 127.0.0.1\nallow_anonymous true\npersistence true\n"
             f"persistence_location {folder}/\nautosave_interval 1\nautosave_on_changes true\n"
             "max_queued_messages 0\nlog_dest none\n"
+            + ("user root\n" if os.geteuid() == 0 else "")  # else it becomes a user who may not write here
         )
-        folder.chmod(0o777)  # as root, mosquitto becomes a user of its own
         self._process = None
 
     def start(self):

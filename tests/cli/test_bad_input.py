@@ -77,6 +77,8 @@ ROWS = [
     Row("keys list --folder absent", 5, ("absent", "railwatch keys new")),
     Row("keys list --folder open-keys", 5, ("open-keys", "owner only", "chmod 700")),
     Row("keys revoke nobody --folder keys", 5, ("used", "'nobody'")),
+    Row("bridge absent.yaml", 2, ("absent.yaml", "no such file")),
+    Row("bridge unknown-key.yaml", 2, ("unknown-key.yaml", "camras")),
     Row("replay absent.jsonl", 7, ("absent.jsonl",)),
     Row("replay empty.jsonl", 7, ("empty.jsonl",)),
     Row("replay random.jsonl", 7, ("random.jsonl",)),
