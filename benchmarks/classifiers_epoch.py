@@ -3,8 +3,8 @@
     KERAS_BACKEND=torch python benchmarks/classifiers_epoch.py DATA [--epochs 3] [--json]
 
 DATA are class folders or a root with train/. Same pictures, same network (5 blocks of 32 filters, 3 x 3, batch norm, 64
-neurons), same batch, optimiser and number of threads; each takes its turn, epoch by epoch, in a new order every round; the
-median counts. Validation is left out everywhere. The ways:
+neurons), same batch, optimiser and number of threads; each takes its turn, epoch by epoch, in a new order every round;
+the median counts. Validation is left out everywhere. The ways:
 
     ours                 classifiers: pictures resident, channels last, fused optimiser
     plain, in memory     a loop over a TensorDataset of float32 pictures
