@@ -43,6 +43,7 @@ from railwatch.key_faults import (
     read_document,
     written_of,
 )
+from railwatch.risk_keys import ground_of, risk_of, train_sources_of
 from railwatch.site_keys import EscalationKeys, SiteKeys, ZoneKeys
 from railwatch.strict_yaml import Document, Fault, key_name, shown
 
@@ -176,6 +177,9 @@ _STAND_INS: Final[Mapping[str, Any]] = {
     "incidents": {},
     "messaging": {},
     "escalation": {},
+    "train_sources": [],
+    "risk": {},
+    "cameras[].ground": None,
     "cameras[].source": "0",
     "cameras[].required": True,
     "zones[].polygon": [[0.0, 0.0], [1.0, 0.0], [0.0, 1.0]],
@@ -212,7 +216,16 @@ def _settings(keys: SiteKeys, folder: Path) -> SiteSettings:
     return SiteSettings(
         site_id=keys.site_id,
         severity_without_trains=keys.severity_without_trains,
-        cameras=tuple(CameraSettings(**{**dict(c), "source": _source(c.source, folder)}) for c in keys.cameras),
+        cameras=tuple(
+            CameraSettings(
+                **{
+                    **dict(c),
+                    "source": _source(c.source, folder),
+                    "ground": None if c.ground is None else ground_of(c.ground),
+                }
+            )
+            for c in keys.cameras
+        ),
         sections=tuple(keys.sections),
         zones=tuple(map(zone, keys.zones)),
         model=ModelSettings(**{**dict(keys.model), "file": str(model_path(keys.model.file, folder))}),
@@ -223,6 +236,8 @@ def _settings(keys: SiteKeys, folder: Path) -> SiteSettings:
         incidents=IncidentSettings(**dict(keys.incidents)),
         messaging=MessagingSettings(**messaging),
         escalation=_escalation(keys.escalation),
+        train_sources=train_sources_of(keys.train_sources),
+        risk=risk_of(keys.risk),
     )
 
 

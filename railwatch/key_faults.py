@@ -143,7 +143,10 @@ def written_of(document: Document, path: KeyPath) -> str:
 
 
 def _walk(schema: Mapping[str, Any], prefix: str, parts: Mapping[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
-    for name, entry in schema.get("properties", {}).items():
+    for name, written in schema.get("properties", {}).items():
+        # What may be left out is "this or null" in the schema.
+        kinds = [kind for kind in written.get("anyOf", ()) if kind.get("type") != "null"]
+        entry = {**kinds[0], **written} if len(kinds) == 1 else written
         inner, mark = (entry["items"], "[].") if "items" in entry else (entry, ".")
         referred = parts.get(inner.get("$ref", "").rpartition("/")[2], {})
         yield prefix + name, entry if mark == "[]." else {**referred, **entry}

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import MISSING, fields
 from typing import Annotated, Any, Final
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
 from railwatch.core.alerts import AckLevel, Severity
 from railwatch.core.errors import MessagingError
@@ -23,8 +23,8 @@ from railwatch.core.settings import (
 )
 from railwatch.core.types import ZoneKind
 from railwatch.messaging.endpoints import bind_endpoint, next_port
+from railwatch.risk_keys import ID_PATTERN, Fraction, GroundKeys, Id, Keys, RiskKeys, TrainSourceKeys
 
-ID_PATTERN: Final = r"^[A-Za-z0-9_-]{1,64}$"
 SHA256_PATTERN: Final = r"^[0-9a-f]{64}$"
 PATTERNS: Final = {
     ID_PATTERN: "must be 1 to 64 letters A-Z a-z, digits, _ or -",
@@ -46,31 +46,24 @@ def _polygon(value: list[list[float]]) -> list[list[float]]:
     return value
 
 
-Id = Annotated[str, Field(pattern=ID_PATTERN)]
 Text = Annotated[str, Field(min_length=1, max_length=1000)]
-Fraction = Annotated[float, Field(ge=0.0, le=1.0)]
 Seconds = Annotated[float, Field(gt=0.0, le=60.0)]
 Endpoint = Annotated[str, Field(max_length=200), AfterValidator(_endpoint)]
 Coordinates = Annotated[list[Fraction], Field(min_length=2, max_length=2)]
 Polygon = Annotated[list[Coordinates], Field(min_length=3, max_length=1000), AfterValidator(_polygon)]
 
 
-class _Keys(BaseModel):
-    """A map of known keys: an unknown one is a fault, text is never taken for a number."""
-
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, allow_inf_nan=False)
-
-
-class CameraKeys(_Keys):
+class CameraKeys(Keys):
     """One camera."""
 
     camera_id: Annotated[Id, Field(description="Name of the camera; a topic of the messages carries it.")]
     source: Annotated[Text, Field(description="Video file, folder of pictures, stream URL, or number of a USB camera.")]
     required: Annotated[bool, Field(description="Whether its sections are UNKNOWN while it is not NOMINAL.")] = True
     worker_group: Annotated[Id, Field(description="Cameras of one group share a perception worker.")] = "main"
+    ground: Annotated[GroundKeys | None, Field(description="The ground that it sees, in metres; see risk.md.")] = None
 
 
-class ZoneKeys(_Keys):
+class ZoneKeys(Keys):
     """A polygon in the picture of one camera."""
 
     zone_id: Annotated[Id, Field(description="Name of the zone.")]
@@ -84,7 +77,7 @@ class ZoneKeys(_Keys):
 _MODEL: Final = ModelSettings(file="detector.onnx")
 
 
-class ModelKeys(_Keys):
+class ModelKeys(Keys):
     """The detector."""
 
     file: Annotated[
@@ -101,7 +94,7 @@ class ModelKeys(_Keys):
 _TRACKER: Final = TrackerSettings()
 
 
-class TrackerKeys(_Keys):
+class TrackerKeys(Keys):
     """Association of boxes over frames."""
 
     high_confidence: Annotated[Fraction, Field(description="Boxes from this score on may begin a track.")] = (
@@ -121,7 +114,7 @@ class TrackerKeys(_Keys):
 _INCIDENTS: Final = IncidentSettings()
 
 
-class IncidentKeys(_Keys):
+class IncidentKeys(Keys):
     """When an incident opens, is updated, and closes."""
 
     on_delay_hits: Annotated[
@@ -151,7 +144,7 @@ class IncidentKeys(_Keys):
 _MESSAGING: Final = MessagingSettings()
 
 
-class MessagingKeys(_Keys):
+class MessagingKeys(Keys):
     """Where alerts and status go out."""
 
     bind: Annotated[Endpoint, Field(description="Where alerts and status are published.")] = _MESSAGING.bind
@@ -184,7 +177,7 @@ class MessagingKeys(_Keys):
         return self
 
 
-class EscalationGroupKeys(_Keys):
+class EscalationGroupKeys(Keys):
     """People who are told together."""
 
     group_id: Annotated[Id, Field(description="Name of the group; alerts say to which groups they went.")]
@@ -199,7 +192,7 @@ class EscalationGroupKeys(_Keys):
     required: Annotated[bool, Field(description="Whether it is an alarm when nobody of the group is connected.")] = True
 
 
-class EscalationRuleKeys(_Keys):
+class EscalationRuleKeys(Keys):
     """What must come back for incidents of one severity and above."""
 
     severity: Annotated[Severity, Field(strict=False, description="The severity from which on the rule counts.")]
@@ -209,7 +202,7 @@ class EscalationRuleKeys(_Keys):
     ]
 
 
-class EscalationKeys(_Keys):
+class EscalationKeys(Keys):
     """Who is told, in which order, and what must come back."""
 
     groups: Annotated[
@@ -234,7 +227,7 @@ def _default_groups() -> dict[str, list[str]]:
     return {name: list(classes) for name, classes in _site_default("groups").items()}
 
 
-class SiteKeys(_Keys):
+class SiteKeys(Keys):
     """A site file of railwatch."""
 
     schema_version: Annotated[int, Field(ge=1, le=1, description="Version of this format: 1.")]
@@ -273,6 +266,11 @@ class SiteKeys(_Keys):
     ]
     tracker: Annotated[TrackerKeys, Field(description="Association of boxes over frames.")] = TrackerKeys()
     incidents: Annotated[IncidentKeys, Field(description="When an incident opens and closes.")] = IncidentKeys()
+    train_sources: Annotated[
+        list[TrainSourceKeys],
+        Field(max_length=64, default_factory=list, description="Who tells where trains are; see risk.md."),
+    ]
+    risk: Annotated[RiskKeys, Field(description="When a train makes it an EMERGENCY.")] = RiskKeys()
     messaging: Annotated[MessagingKeys, Field(description="Where alerts and status go out.")] = MessagingKeys()
     escalation: Annotated[
         EscalationKeys, Field(description="Who is told, in which order, and what must come back.")

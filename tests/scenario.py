@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from railwatch.core.alerts import AckLevel, Alert, CameraState, Epoch, SectionState, Severity
 from railwatch.core.geometry import Point
+from railwatch.core.risk_settings import RiskSettings
 from railwatch.core.settings import CameraSettings, EscalationSettings, IncidentSettings, ModelSettings, SiteSettings
 from railwatch.core.types import Observation, Size, Track, TrackState, Vitals, Zone, ZoneKind
 from railwatch.decision.inputs import Acknowledge, Input, Stamped, SystemFault, Tick, WorkerLost
@@ -18,6 +19,7 @@ ON_TRACK = 0.5
 IN_APPROACH = 0.2
 OUTSIDE = 0.95
 NOBODY = EscalationSettings()
+NOBODY_STAYS = RiskSettings(stay_hold_s=0.0)
 
 
 def band(zone_id, kind, left, right, camera_id="cam", section_id="main"):
@@ -31,9 +33,14 @@ def site(
     zones=None,
     severity=Severity.WARNING,
     escalation=NOBODY,
+    risk=NOBODY_STAYS,
+    train_sources=(),
     **incidents,
 ):
-    """A site whose cameras see an approach (0.1 to 0.4) and a track (0.4 to 0.6) of section "main"."""
+    """A site whose cameras see an approach (0.1 to 0.4) and a track (0.4 to 0.6) of section "main".
+
+    Whoever is not seen any more is gone, unless `risk` says otherwise.
+    """
     cameras = tuple(cameras or (CameraSettings("cam", "x.mp4"),))
     if zones is None:
         zones = [
@@ -54,6 +61,8 @@ def site(
         model=ModelSettings("model.onnx", sha256="0" * 64),
         incidents=IncidentSettings(**{**defaults, **incidents}),
         escalation=escalation,
+        risk=risk,
+        train_sources=tuple(train_sources),
     )
 
 

@@ -12,6 +12,7 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
+from railwatch.app.record_site import site_to_mapping
 from railwatch.config import (
     SiteFileError,
     load_site,
@@ -23,6 +24,7 @@ from railwatch.config import (
 )
 from railwatch.core.alerts import Severity
 from railwatch.core.errors import ConfigError
+from railwatch.core.geometry import Point
 from railwatch.core.provider import Provider
 from railwatch.core.settings import DEFAULT_GROUPS, IncidentSettings, MessagingSettings, TrackerSettings
 from railwatch.core.types import ZoneKind
@@ -264,10 +266,54 @@ def test_any_mutilated_site_loads_or_is_refused(changes):
         assert site_from_mapping(mapping, Path()).config_rev
 
 
-def test_there_are_fewer_than_forty_keys_for_those_who_need_no_escalation():
+def test_there_are_fewer_than_forty_keys_for_those_who_need_neither_escalation_nor_trains():
     """Keys that hold a value: a map or a list of maps is the heading of others."""
     headings = {key.rpartition(".")[0].removesuffix("[]") for key in site_keys()}
-    assert len([key for key in site_keys().keys() - headings if not key.startswith("escalation")]) < 40
+    special = ("escalation", "risk", "train_sources", "cameras[].ground")
+    assert len([key for key in site_keys().keys() - headings if not key.startswith(special)]) < 40
+
+
+def ground(**ways):
+    return {"cameras": [{"camera_id": "east", "source": "0", "ground": ways}]}
+
+
+@pytest.mark.parametrize(
+    ("ways", "words"),
+    [
+        ({}, "exactly one of points, rails, horizon, matrix"),
+        ({"matrix": [[1.0, 0.0, 0.0]] * 3}, "invertible"),
+        ({"points": [{"image": [0.1, 0.9], "ground_m": [0.0, 0.0]}] * 4}, "not all the same"),
+        (
+            {"horizon": {"left_y": 0.3, "right_y": 0.3, "height_m": 5.0, "hfov_deg": 60.0}, "residual_m": 0.1},
+            "goes with matrix",
+        ),
+    ],
+)
+def test_a_bad_calibration_is_refused(ways, words):
+    with pytest.raises(SiteFileError, match=words):
+        site_from_mapping({**yaml.safe_load(GOOD), **ground(**ways)}, Path())
+
+
+@pytest.mark.parametrize(
+    "ways",
+    [
+        {
+            "rails": {
+                "left": [[0.3, 0.95], [0.48, 0.45]],
+                "right": [[0.7, 0.95], [0.52, 0.45]],
+                "gauge_mm": 1676,
+                "hfov_deg": 60.0,
+            }
+        },
+        {"horizon": {"left_y": 0.3, "right_y": 0.31, "height_m": 5.0, "hfov_deg": 60.0, "aspect": 1.25}},
+    ],
+)
+def test_a_ground_plane_survives_a_recording(ways):
+    site = site_from_mapping({**yaml.safe_load(GOOD), **ground(**ways)}, Path())
+    again = site_from_mapping(site_to_mapping(site), Path())
+    plane, kept = site.cameras[0].ground, again.cameras[0].ground
+    assert (kept.matrix, kept.residual_m) == (plane.matrix, plane.residual_m)
+    assert kept.locate(Point(0.5, 0.8)) == plane.locate(Point(0.5, 0.8))
 
 
 def test_a_zone_option_becomes_a_zone():

@@ -33,6 +33,8 @@ def required_keys(root):
     lists = {
         "cameras[]": "CameraKeys",
         "zones[]": "ZoneKeys",
+        "cameras[].ground.points[]": "GroundPointKeys",
+        "train_sources[]": "TrainSourceKeys",
         "escalation.groups[]": "EscalationGroupKeys",
         "escalation.rules[]": "EscalationRuleKeys",
     }
@@ -70,7 +72,7 @@ def test_the_example_names_every_key_with_its_default(root):
         name = key.rpartition(".")[2]
         assert re.search(rf"^[\s#-]*{name}:", text, re.MULTILINE), key
         if entry.get("default") is not None and not isinstance(entry["default"], list | dict):
-            assert yaml.safe_load(re.search(rf"^[\s-]*{name}: (.*)$", text, re.MULTILINE)[1]) == entry["default"], key
+            assert yaml.safe_load(re.search(rf"^[\s#-]*{name}: (.*)$", text, re.MULTILINE)[1]) == entry["default"], key
     example = yaml.safe_load(text)
     assert {name: tuple(classes) for name, classes in example["groups"].items()} == dict(DEFAULT_GROUPS)
 

@@ -10,12 +10,13 @@ from typing import Any, Final
 from railwatch.app.record_site import site_to_mapping
 from railwatch.config import site_from_mapping
 from railwatch.core.errors import WireError
-from railwatch.core.types import Observation
+from railwatch.core.types import Observation, TrainReport
 from railwatch.decision.inputs import (
     Acknowledge,
     ConfigChange,
     Consumers,
     Input,
+    Possession,
     SystemFault,
     Tick,
     WorkerLost,
@@ -30,6 +31,8 @@ _PLAIN: Final[Mapping[str, type[Input]]] = MappingProxyType(
         "acknowledge": Acknowledge,
         "system_fault": SystemFault,
         "consumers": Consumers,
+        "train_report": TrainReport,
+        "possession": Possession,
     }
 )
 """Inputs that are nothing but their fields, by the name that they have in a recording."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import Any, Final
 
+from railwatch.core.ground import GroundPlane
 from railwatch.core.settings import SiteSettings
 
 SITE_VERSION: Final = 1
@@ -18,7 +19,10 @@ def site_to_mapping(site: SiteSettings) -> dict[str, Any]:
         "site_id": site.site_id,
         "severity_without_trains": site.severity_without_trains.value,
         "camera_timeout_s": site.camera_timeout_s,
-        "cameras": [{"camera_id": c.camera_id, "source": "recorded", "required": c.required} for c in site.cameras],
+        "cameras": [
+            {"camera_id": c.camera_id, "source": "recorded", "required": c.required, "ground": _ground(c.ground)}
+            for c in site.cameras
+        ],
         "sections": list(site.sections),
         "zones": [
             {
@@ -36,6 +40,10 @@ def site_to_mapping(site: SiteSettings) -> dict[str, Any]:
         "alarm_groups": list(site.alarm_groups),
         "tracker": asdict(site.tracker),
         "incidents": asdict(site.incidents),
+        "train_sources": [
+            {**asdict(source), "rail_track_ids": list(source.rail_track_ids)} for source in site.train_sources
+        ],
+        "risk": asdict(site.risk),
         "escalation": {
             "groups": [{**asdict(group), "keys": list(group.keys)} for group in site.escalation.groups],
             "rules": [
@@ -44,3 +52,7 @@ def site_to_mapping(site: SiteSettings) -> dict[str, Any]:
             ],
         },
     }
+
+
+def _ground(plane: GroundPlane | None) -> dict[str, Any] | None:
+    return None if plane is None else {"matrix": [list(row) for row in plane.matrix], "residual_m": plane.residual_m}

@@ -12,6 +12,7 @@ from railwatch.core.errors import ConfigError
 from railwatch.core.geometry import Point
 from railwatch.core.model_names import model_path
 from railwatch.core.provider import Provider
+from railwatch.core.risk_settings import RiskSettings
 from railwatch.core.settings import CameraSettings, MessagingSettings, ModelSettings, SiteSettings
 from railwatch.core.types import Zone, ZoneKind
 from railwatch.perception.manifest import default_model
@@ -80,7 +81,10 @@ def _site_of_options(options: WatchOptions) -> SiteSettings:
     zones = tuple(
         parse_zone_option(text, number, CAMERA_ID, SECTION_ID) for number, text in enumerate(options.zones, start=1)
     )
+    risk = RiskSettings()
     if not zones:
+        # Nothing is known of a track: whoever is not seen any more may have left through any door in the picture.
+        risk = replace(risk, stay_hold_s=0.0)
         zones = (Zone("whole-frame", CAMERA_ID, SECTION_ID, None, ZoneKind.TRACK, WHOLE_FRAME),)
     messaging = MessagingSettings() if options.bind is None else MessagingSettings(options.bind)
     try:
@@ -92,6 +96,7 @@ def _site_of_options(options: WatchOptions) -> SiteSettings:
             zones=zones,
             model=_model(ModelSettings("" if options.model else str(default_model())), options),
             messaging=messaging,
+            risk=risk,
         )
     except ValueError as error:
         raise ConfigError(f"the zones must let the site arm, but {error}") from error

@@ -13,6 +13,8 @@ from typing import Final, NamedTuple
 
 from railwatch.core.alerts import DEFAULT_LEASE_S, AckLevel, Severity
 from railwatch.core.provider import Provider
+from railwatch.core.ground import GroundPlane
+from railwatch.core.risk_settings import RiskSettings, TrainSourceSettings
 from railwatch.core.types import Zone, ZoneKind
 
 DEFAULT_GROUPS: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
@@ -57,7 +59,7 @@ class SiteFaultsError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class CameraSettings:
-    """One camera: where its pictures come from, and whether CLEAR needs it (`required`).
+    """One camera: where its pictures come from, whether CLEAR needs it (`required`), and its ground plane, if known.
 
     Cameras of one `worker_group` are served by one perception worker, which runs them through one detector together.
     """
@@ -66,6 +68,7 @@ class CameraSettings:
     source: str
     required: bool = True
     worker_group: str = "main"
+    ground: GroundPlane | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -217,6 +220,8 @@ class SiteSettings:
     incidents: IncidentSettings = IncidentSettings()
     messaging: MessagingSettings = MessagingSettings()
     escalation: EscalationSettings = EscalationSettings()
+    train_sources: tuple[TrainSourceSettings, ...] = ()
+    risk: RiskSettings = field(default_factory=RiskSettings)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "groups", MappingProxyType({k: tuple(v) for k, v in self.groups.items()}))
@@ -250,7 +255,10 @@ def canonical_json(site: SiteSettings) -> str:
         {
             "site_id": site.site_id,
             "severity_without_trains": site.severity_without_trains,
-            "cameras": [{"camera_id": c.camera_id, "required": c.required} for c in site.cameras],
+            "cameras": [
+                {"camera_id": c.camera_id, "required": c.required, "ground": c.ground and asdict(c.ground)}
+                for c in site.cameras
+            ],
             "sections": site.sections,
             "zones": [asdict(zone) for zone in site.zones],
             "model": {"sha256": site.model.sha256, "confidence": site.model.confidence},
@@ -260,6 +268,8 @@ def canonical_json(site: SiteSettings) -> str:
             "tracker": asdict(site.tracker),
             "incidents": asdict(site.incidents),
             "escalation": asdict(site.escalation),
+            "train_sources": [asdict(source) for source in site.train_sources],
+            "risk": asdict(site.risk),
         }
     )
     return json.dumps(plain, sort_keys=True, separators=(",", ":"), allow_nan=False)

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from math import inf
 from typing import Final
 
 from railwatch.core.alerts import AckLevel, Action, AlertKind, CameraState, Severity
 from railwatch.core.settings import SiteSettings
-from railwatch.decision.presence import ON_TRACK, CameraMemory, group_channel
+from railwatch.core.types import Assessment, ZoneKind
+from railwatch.decision.assessing import Outlook
+from railwatch.decision.presence import LEVELS, ON_TRACK, CameraMemory, SectionView, group_channel
+from railwatch.decision.wording import WORST_FIRST
 from railwatch.decision.zones import Hit
 
 _FROM_THE_TOP: Final = tuple((severity, severity.value) for severity in sorted(Severity, reverse=True))
@@ -52,7 +56,7 @@ class SectionSight:
     """What all cameras of one section say together.
 
     `raised` are the channels that passed the on-delay, `held` those whose off-delay has not passed; `count` is the sum
-    over cameras, which may count an object twice that two of them see.
+    over cameras, which may count an object twice that two of them see. `assessments` are those of `hits`, as of now.
     """
 
     raised: frozenset[str]
@@ -62,6 +66,23 @@ class SectionSight:
     hits: tuple[Hit, ...]
     cameras: frozenset[str]
     longest_dwell_s: float
+    assessments: tuple[Assessment, ...] = ()
+
+    @property
+    def worst(self) -> int | None:
+        """Which of the hits is the most dangerous: by severity, then by the margin, then by the detection."""
+        order = [
+            (
+                -said.severity.rank,
+                inf if said.margin_s is None else said.margin_s,
+                WORST_FIRST.index(hit.zone.kind),
+                -hit.track.confidence,
+                hit.zone.camera_id,
+                hit.track.track_id,
+            )
+            for said, hit in zip(self.assessments, self.hits, strict=True)
+        ]
+        return order.index(min(order)) if order else None
 
 
 def highest(channels: frozenset[str]) -> Severity | None:
@@ -83,16 +104,22 @@ def required_cameras(site: SiteSettings, section_id: str) -> tuple[str, ...]:
 
 
 def look_at(
-    site: SiteSettings, section_id: str, memories: Mapping[str, CameraMemory], known: frozenset[str]
+    site: SiteSettings,
+    section_id: str,
+    memories: Mapping[str, CameraMemory],
+    known: frozenset[str],
+    outlook: Outlook,
 ) -> SectionSight:
     """Combine the cameras of a section. `known` are the cameras that saw somebody in the incident that is open.
+
+    The severity of who is on the track rises with the train, also while nothing is observed.
 
     A channel is held until every required camera, and every camera that saw somebody, has observed off_delay_s of
     quiet; and while a required camera cannot be trusted nothing is let go: the object may be in its part.
     """
     rules = site.incidents
     views = {name: memories[name].view(section_id) for name in cameras_of(site, section_id)}
-    raised = {name: view.raised(rules.on_delay_hits) for name, view in views.items()}
+    raised = {name: _raised(view, rules.on_delay_hits, outlook) for name, view in views.items()}
     seeing = frozenset(name for name, channels in raised.items() if channels)
     required = required_cameras(site, section_id)
     witnesses = [views[name] for name in known | seeing | frozenset(required)]
@@ -110,7 +137,17 @@ def look_at(
         hits=tuple(hit for view in views.values() for hit in view.hits),
         cameras=seeing,
         longest_dwell_s=max(view.longest_dwell_s for view in views.values()),
+        assessments=tuple(outlook.assess(standing) for view in views.values() for standing in view.standings),
     )
+
+
+def _raised(view: SectionView, hits_needed: int, outlook: Outlook) -> frozenset[str]:
+    """The channels that passed the on-delay, and the severity that who is on the track for certain has now."""
+    raised = view.raised(hits_needed)
+    if ON_TRACK not in raised:
+        return raised
+    on_track = (standing for standing in view.standings if standing.hit.zone.kind is ZoneKind.TRACK)
+    return raised.union(*(LEVELS[outlook.assess(standing).severity] for standing in on_track))
 
 
 def next_occupied(occupied: bool, sight: SectionSight) -> bool:

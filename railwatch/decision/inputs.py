@@ -8,10 +8,12 @@ from typing import Final
 
 from railwatch.core.alerts import AckLevel
 from railwatch.core.settings import SiteSettings
-from railwatch.core.types import Observation
+from railwatch.core.types import Observation, TrainReport
 
 MAX_NAME_LENGTH: Final = 200
 MAX_REASON_LENGTH: Final = 500
+MAX_POSSESSION_S: Final = 12 * 3600.0
+"""A possession that is forgotten ends with the shift."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +89,28 @@ class ConfigChange:
     site: SiteSettings
 
 
-Input = Observation | Tick | WorkerLost | Acknowledge | SystemFault | Consumers | ConfigChange
+@dataclass(frozen=True, slots=True)
+class Possession:
+    """Workers hold a rail track: who is on it is expected, so that only a train makes it an alarm above NOTICE.
+
+    `holder` is who asked for it; it ends by itself after `lasts_s` seconds, 0 ends it now.
+    """
+
+    rail_track_id: str
+    holder: str
+    lasts_s: float
+
+    def __post_init__(self) -> None:
+        for name, value in (("rail_track_id", self.rail_track_id), ("holder", self.holder)):
+            if not 1 <= len(value) <= MAX_NAME_LENGTH:
+                raise ValueError(f"{name} must be 1 to {MAX_NAME_LENGTH} characters long, but has {len(value)}")
+        if not 0.0 <= self.lasts_s <= MAX_POSSESSION_S:
+            raise ValueError(f"lasts_s must be 0 to {MAX_POSSESSION_S:g}, but is {self.lasts_s}")
+
+
+Input = (
+    Observation | Tick | WorkerLost | Acknowledge | SystemFault | Consumers | ConfigChange | TrainReport | Possession
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
-from typing import Final
+from typing import Final, NamedTuple
 
 from railwatch.core.alerts import CameraState, Severity
 from railwatch.core.settings import SiteSettings
 from railwatch.core.types import Observation, ZoneKind
-from railwatch.decision.risk import RULES, severity_in
+from railwatch.decision.assessing import Outlook, Standing
+from railwatch.decision.following import Following, follow, riding, standing_of
+from railwatch.decision.staying import Stayer, staying
+from railwatch.decision.wording import WORST_FIRST
 from railwatch.decision.zones import Hit, find_hits
 
 MAX_OBSERVED_GAP_S: Final = 1.25
@@ -44,16 +47,22 @@ class SectionView:
     """One section as one camera sees it.
 
     `window` holds the last frames, newest last; `observed_s` the seconds observed so far, `quiet_s` those since each
-    channel was last seen; `hits` are those of the newest frame that counted; `dwell_since` tells when each
-    (track, zone) began.
+    channel was last seen; `standings` are those of the newest frame that counted, `stayers` those among them that are
+    not seen now; `dwell_since` tells when each (track, zone) began.
     """
 
     window: tuple[FrameMemory, ...] = ()
     observed_s: float = 0.0
     quiet_s: Mapping[str, float] = field(default_factory=lambda: MappingProxyType({}))
-    hits: tuple[Hit, ...] = ()
+    standings: tuple[Standing, ...] = ()
+    stayers: tuple[Stayer, ...] = ()
     dwell_since: Mapping[tuple[int, str], float] = field(default_factory=lambda: _NOTHING)
     longest_dwell_s: float = 0.0
+
+    @property
+    def hits(self) -> tuple[Hit, ...]:
+        """The hits of the newest frame that counted."""
+        return tuple(standing.hit for standing in self.standings)
 
     def raised(self, hits_needed: int) -> frozenset[str]:
         """The channels that were seen in at least `hits_needed` frames of the window: the on-delay."""
@@ -90,6 +99,7 @@ class CameraMemory:
     good_frames: int = 0
     waiting: bool = True
     views: Mapping[str, SectionView] = field(default_factory=lambda: MappingProxyType({}))
+    following: Following = field(default_factory=Following)
 
     def view(self, section_id: str) -> SectionView:
         """This camera's view of a section; an empty one before it was observed."""
@@ -101,25 +111,31 @@ def blinded(memory: CameraMemory, reason: str) -> CameraMemory:
     return replace(memory, state=CameraState.BLIND, reason=reason, good_frames=0, waiting=False)
 
 
-def observe(memory: CameraMemory, seen: Observation, site: SiteSettings, received_s: float) -> CameraMemory:
-    """The memory after one more observation."""
+def tracked(memory: CameraMemory, seen: Observation, site: SiteSettings) -> CameraMemory:
+    """The memory after the motion of everybody in the frame is known, and nothing else of it."""
+    fresh = memory.following if seen.worker_epoch == memory.worker_epoch else Following()
+    return replace(memory, following=follow(fresh, seen, site))
+
+
+def observe(
+    memory: CameraMemory, seen: Observation, site: SiteSettings, received_s: float, outlook: Outlook
+) -> CameraMemory:
+    """The memory after one more observation, whose motion is `tracked` already; `outlook` is the one of this moment."""
     good = seen.vitals.state is CameraState.NOMINAL
     same_worker = seen.worker_epoch == memory.worker_epoch
     elapsed_s = seen.t_s - memory.t_s if same_worker and good and memory.state is CameraState.NOMINAL else 0.0
     observed_s = elapsed_s if 0.0 < elapsed_s <= MAX_OBSERVED_GAP_S else 0.0
     zones = tuple(zone for zone in site.zones if zone.camera_id == seen.camera_id)
-    alarming = (track for track in seen.tracks if track.group in site.alarm_groups)
+    passengers = riding(memory.following, seen, site)
+    alarming = [t for t in seen.tracks if t.group in site.alarm_groups and t.track_id not in passengers]
     hits = find_hits(zones, alarming, seen.frame_size, site.incidents.min_overlap)
-    views = {
-        section_id: _look(
-            memory.view(section_id) if same_worker else replace(memory.view(section_id), dwell_since=_NOTHING),
-            tuple(hit for hit in hits if hit.zone.section_id == section_id),
-            seen,
-            site,
-            observed_s,
-        )
-        for section_id in dict.fromkeys(zone.section_id for zone in zones)
-    }
+    views = {}
+    for section_id in dict.fromkeys(zone.section_id for zone in zones):
+        view = memory.view(section_id)
+        if not same_worker:
+            view = replace(view, dwell_since=_NOTHING, stayers=())
+        here = tuple(hit for hit in hits if hit.zone.section_id == section_id)
+        views[section_id] = _Look(memory.following, seen, site, observed_s, outlook).at(view, here)
     return replace(
         memory,
         heard_s=received_s,
@@ -135,34 +151,53 @@ def observe(memory: CameraMemory, seen: Observation, site: SiteSettings, receive
     )
 
 
-def _look(
-    view: SectionView, hits: tuple[Hit, ...], seen: Observation, site: SiteSettings, observed_s: float
-) -> SectionView:
-    if seen.vitals.state is not CameraState.NOMINAL and not hits:
-        return view  # a frame that cannot be trusted may say "somebody", never "nobody"
-    dwell_since = _dwell_since(view, hits, seen)
-    channels = _channels(hits, site.severity_without_trains)
-    quiet_s = {name: seconds + observed_s for name, seconds in view.quiet_s.items()}
-    quiet_s.update(dict.fromkeys(channels, 0.0))
-    frame = FrameMemory(channels, len({hit.track.track_id for hit in hits}))
-    return SectionView(
-        window=(*view.window, frame)[-site.incidents.on_delay_window :],
-        observed_s=view.observed_s + observed_s,
-        quiet_s=MappingProxyType(quiet_s),
-        hits=hits,
-        dwell_since=MappingProxyType(dwell_since),
-        longest_dwell_s=_longest_dwell(hits, dwell_since, seen.t_s),
-    )
+class _Look(NamedTuple):
+    """One frame, as it is looked at for every section."""
 
+    following: Following
+    seen: Observation
+    site: SiteSettings
+    observed_s: float
+    outlook: Outlook
 
-def _channels(hits: tuple[Hit, ...], severity_without_trains: Severity) -> frozenset[str]:
-    channels: set[str] = set()
-    for hit in hits:
-        channels.add(group_channel(hit.track.group))
-        channels |= LEVELS[severity_in(hit.zone, severity_without_trains)]
-        if hit.zone.kind is ZoneKind.TRACK:
-            channels.add(ON_TRACK)
-    return frozenset(channels)
+    def at(self, view: SectionView, hits: tuple[Hit, ...]) -> SectionView:
+        """The view of a section after this frame."""
+        nominal = self.seen.vitals.state is CameraState.NOMINAL
+        if not nominal and not hits:
+            return view  # a frame that cannot be trusted may say "somebody", never "nobody"
+        stayers = view.stayers
+        if nominal:
+            known = ON_TRACK in view.raised(self.site.incidents.on_delay_hits)
+            gone = view.hits if known else ()
+            stayers = staying(stayers, gone, self.seen, self.following, self.site, view.observed_s + self.observed_s)
+        hits = (*hits, *(stayer.hit for stayer in stayers))
+        dwell_since = _dwell_since(view, hits, self.seen)
+        standings = tuple(
+            standing_of(hit, hits, self.following, self.site, self.seen.t_s - dwell_since[_key(hit)]) for hit in hits
+        )
+        channels = self._channels(standings)
+        quiet_s = {name: seconds + self.observed_s for name, seconds in view.quiet_s.items()}
+        quiet_s.update(dict.fromkeys(channels, 0.0))
+        frame = FrameMemory(channels, len({hit.track.track_id for hit in hits}))
+        return SectionView(
+            window=(*view.window, frame)[-self.site.incidents.on_delay_window :],
+            observed_s=view.observed_s + self.observed_s,
+            quiet_s=MappingProxyType(quiet_s),
+            standings=standings,
+            stayers=stayers,
+            dwell_since=MappingProxyType(dwell_since),
+            longest_dwell_s=_longest_dwell(standings),
+        )
+
+    def _channels(self, standings: tuple[Standing, ...]) -> frozenset[str]:
+        channels: set[str] = set()
+        for standing in standings:
+            hit = standing.hit
+            channels.add(group_channel(hit.track.group))
+            channels |= LEVELS[self.outlook.assess(standing).severity]
+            if hit.zone.kind is ZoneKind.TRACK:
+                channels.add(ON_TRACK)
+        return frozenset(channels)
 
 
 def group_channel(group: str) -> str:
@@ -170,18 +205,20 @@ def group_channel(group: str) -> str:
     return f"group:{group}"
 
 
-def _longest_dwell(hits: tuple[Hit, ...], dwell_since: Mapping[tuple[int, str], float], t_s: float) -> float:
+def _longest_dwell(standings: tuple[Standing, ...]) -> float:
     """How long somebody has been at the most dangerous place of this frame: time near the track is not time on it."""
-    order = list(RULES)
-    worst = min((order.index(hit.zone.kind) for hit in hits), default=0)
-    at_worst = (hit for hit in hits if hit.zone.kind is order[worst])
-    return max((t_s - dwell_since[hit.track.track_id, hit.zone.zone_id] for hit in at_worst), default=0.0)
+    worst = min((WORST_FIRST.index(standing.hit.zone.kind) for standing in standings), default=0)
+    return max((s.dwell_s for s in standings if s.hit.zone.kind is WORST_FIRST[worst]), default=0.0)
+
+
+def _key(hit: Hit) -> tuple[int, str]:
+    return hit.track.track_id, hit.zone.zone_id
 
 
 def _dwell_since(view: SectionView, hits: tuple[Hit, ...], seen: Observation) -> dict[tuple[int, str], float]:
     """When each object entered each zone; kept over frames in which the tracker only predicts the object."""
-    followed = {track.track_id for track in seen.tracks}
+    followed = {track.track_id for track in seen.tracks} | {hit.track.track_id for hit in hits}
     kept = {key: since for key, since in view.dwell_since.items() if key[0] in followed}
     for hit in hits:
-        kept.setdefault((hit.track.track_id, hit.zone.zone_id), seen.t_s)
+        kept.setdefault(_key(hit), seen.t_s)
     return kept

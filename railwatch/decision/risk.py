@@ -1,78 +1,118 @@
-"""How dangerous an object in a zone is: a table, a row a rule, and the sentence for the operator."""
+"""How dangerous an object in a zone is: a table, a row a rule, and the sentence for the operator.
+
+The first row whose condition holds decides. Rows go from the worst to the least; a train that is not known is never
+better than the rows above say. `margin_s` is the train's arrival minus the time until the object is out of danger.
+"""
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
-from types import MappingProxyType
 from typing import Final
 
 from railwatch.core.alerts import Severity
-from railwatch.core.types import Zone, ZoneKind
-from railwatch.decision.zones import Hit
+from railwatch.core.risk_settings import RiskSettings
+from railwatch.core.types import ZoneKind
+from railwatch.decision.braking import Stop
+from railwatch.decision.clearing import Clearing
+from railwatch.decision.trains import TrainBelief
+
+
+@dataclass(frozen=True, slots=True)
+class Situation:
+    """One object in one zone, the train, and what the site lays down. `stop` None: the train's speed is not known."""
+
+    kind: ZoneKind
+    clearing: Clearing
+    train: TrainBelief
+    stop: Stop | None
+    without_trains: Severity
+    rules: RiskSettings
+
+    @property
+    def time_to_clear_s(self) -> float:
+        """Seconds until the object is out of danger; the assumed stay for one that is taken to stay."""
+        return self.rules.assumed_stay_s if self.clearing.seconds is None else self.clearing.seconds
+
+    @property
+    def margin_s(self) -> float | None:
+        """Seconds between the object's leaving and the train's arrival; None without a train."""
+        return None if self.train.eta_s is None else self.train.eta_s - self.time_to_clear_s
+
+    @property
+    def too_late_to_stop(self) -> bool:
+        """Whether the train can no longer stop before it is here."""
+        if self.stop is None or self.train.eta_s is None:
+            return False
+        if self.train.distance_m is not None:
+            return self.stop.distance_m >= self.train.distance_m
+        return self.stop.time_s >= self.train.eta_s
+
+    @property
+    def margin_short(self) -> bool:
+        """Whether the margin is below what the site wants; twice that where the train can no longer stop."""
+        wanted = self.rules.least_margin_s * (2 if self.too_late_to_stop else 1)
+        return self.margin_s is not None and self.margin_s < wanted
+
+    @property
+    def train_near(self) -> bool:
+        """Whether a train arrives while people are still stepping back."""
+        return self.train.eta_s is not None and self.train.eta_s <= self.rules.near_s
 
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """One row: in a zone of `kind` an object has `severity` (None: the site's severity_without_trains)."""
+    """One row: where it applies, its condition, the severity it gives, and what the operator is to do."""
 
     name: str
     kind: ZoneKind
-    severity: Severity | None
-    place: str
+    holds: Callable[[Situation], bool]
+    severity: Callable[[Situation], Severity]
+    advice: str
 
 
-RULES: Final[Mapping[ZoneKind, Rule]] = MappingProxyType(
-    {
-        rule.kind: rule
-        for rule in (
-            Rule("on-track", ZoneKind.TRACK, None, "on the track"),
-            Rule("platform-edge", ZoneKind.PLATFORM_EDGE, Severity.NOTICE, "at the platform edge"),
-            Rule("approach", ZoneKind.APPROACH, Severity.NOTICE, "near the track"),
-        )
-    }
+def _always(_: Situation) -> bool:
+    return True
+
+
+def _notice(_: Situation) -> Severity:
+    return Severity.NOTICE
+
+
+def _warning(_: Situation) -> Severity:
+    return Severity.WARNING
+
+
+def _emergency(_: Situation) -> Severity:
+    return Severity.EMERGENCY
+
+
+def _without_trains(situation: Situation) -> Severity:
+    return situation.without_trains
+
+
+def _no_train(situation: Situation) -> Severity:
+    return min(Severity.WARNING, situation.without_trains)
+
+
+RULES: Final[tuple[Rule, ...]] = (
+    Rule("train-and-no-time", ZoneKind.TRACK, lambda s: s.margin_short, _emergency, "stop the train"),
+    Rule("train-and-time", ZoneKind.TRACK, lambda s: s.margin_s is not None, _warning, "warn the driver"),
+    Rule("track-no-train", ZoneKind.TRACK, lambda s: s.train.known, _no_train, ""),
+    Rule("track", ZoneKind.TRACK, _always, _without_trains, ""),
+    Rule("edge-and-train", ZoneKind.PLATFORM_EDGE, lambda s: s.train_near, _warning, "warn the platform"),
+    Rule("edge", ZoneKind.PLATFORM_EDGE, _always, _notice, ""),
+    Rule("approach-and-train", ZoneKind.APPROACH, lambda s: s.train_near, _warning, "watch the place"),
+    Rule("approach", ZoneKind.APPROACH, _always, _notice, ""),
 )
-"""The severity table. A train's approach will add rows; missing information never lowers a severity."""
-
-_PLURAL: Final[Mapping[str, str]] = MappingProxyType({"person": "people", "sheep": "sheep"})
+"""The severity table. Missing information never lowers a severity: a failed source is a train now (see `trains`)."""
 
 
-def severity_in(zone: Zone, severity_without_trains: Severity) -> Severity:
-    """Severity of an object that stands in `zone`, which is not an ignore zone."""
-    rule = RULES[zone.kind]
-    return severity_without_trains if rule.severity is None else rule.severity
+def severity_of(situation: Situation, *, possession: bool = False) -> tuple[Rule, Severity]:
+    """The first row that holds, and the severity.
 
-
-def counted(number: int, class_name: str) -> str:
-    """A number and a class name as people say it.
-
-    >>> counted(2, "person"), counted(1, "cow"), counted(3, "elephant")
-    ('2 people', '1 cow', '3 elephants')
+    Under a possession what is not an EMERGENCY is a NOTICE: workers are meant to be there, but a train is not.
     """
-    if number == 1:
-        return f"1 {class_name}"
-    return f"{number} {_PLURAL.get(class_name, class_name if class_name.endswith('s') else class_name + 's')}"
-
-
-def sentence(hits: Iterable[Hit], longest_dwell_s: float) -> str:
-    """One sentence on all hits of a section, the most dangerous place first; each object is told once.
-
-    >>> sentence([], 0.0)
-    'nobody is seen now'
-    """
-    told: set[tuple[str, int]] = set()
-    parts = []
-    by_kind = sorted(hits, key=lambda hit: (list(RULES).index(hit.zone.kind), hit.zone.camera_id, hit.track.track_id))
-    for rule in RULES.values():
-        counts: Counter[str] = Counter()
-        for hit in by_kind:
-            key = (hit.zone.camera_id, hit.track.track_id)
-            if hit.zone.kind is rule.kind and key not in told:
-                told.add(key)
-                counts[hit.track.class_name] += 1
-        if counts:
-            parts.append(f"{' and '.join(counted(counts[name], name) for name in sorted(counts))} {rule.place}")
-    if not parts:
-        return "nobody is seen now"
-    return f"{', '.join(parts)}, for {longest_dwell_s:.0f} s" if longest_dwell_s >= 1.0 else ", ".join(parts)
+    rule = next(rule for rule in RULES if rule.kind is situation.kind and rule.holds(situation))
+    severity = rule.severity(situation)
+    return rule, Severity.NOTICE if possession and severity is not Severity.EMERGENCY else severity

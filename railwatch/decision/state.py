@@ -5,14 +5,25 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
+from typing import NamedTuple
 
 from railwatch.core.alerts import AlertKind, CameraState, Epoch, RestoredIncident, SectionState
 from railwatch.core.settings import SiteSettings
+from railwatch.decision.assessing import Outlook
 from railwatch.decision.faults import Faults
+from railwatch.decision.following import trains_in_sight
 from railwatch.decision.incidents import Incident, IncidentKey, required_cameras
 from railwatch.decision.presence import CameraMemory
 from railwatch.decision.restore import restored_faults, restored_incidents
 from railwatch.decision.telling import Letterhead
+from railwatch.decision.trains import NO_REPORTS, Reports
+
+
+class Held(NamedTuple):
+    """A possession: who holds the track, and until when on the hub's clock."""
+
+    holder: str
+    until_s: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +32,7 @@ class DecisionState:
 
     `doubtful` are sections with an incident of an earlier run of the hub in which nobody has been seen since, nor the
     track observed for the off-delay: they are not CLEAR. `missing` tells since when nobody of a group is connected.
+    `reports` are the last ones of every source of trains, `possessions` those of workers by rail track.
     """
 
     site: SiteSettings
@@ -33,6 +45,22 @@ class DecisionState:
     doubtful: frozenset[str] = frozenset()
     faults: Faults = field(default_factory=Faults)
     missing: Mapping[str, float] = field(default_factory=lambda: MappingProxyType({}))
+    reports: Reports = field(default_factory=lambda: NO_REPORTS)
+    possessions: Mapping[str, Held] = field(default_factory=lambda: MappingProxyType({}))
+
+    def outlook(self) -> Outlook:
+        """What is believed of trains and possessions now."""
+        return Outlook(
+            self.site,
+            self.reports,
+            [
+                sighting
+                for name, memory in self.cameras.items()
+                for sighting in trains_in_sight(self.site, name, memory.following)
+            ],
+            {track: held.holder for track, held in self.possessions.items() if held.until_s > self.now_s},
+            self.now_s,
+        )
 
 
 def start(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from railwatch.core.alerts import CameraStatus, OpenIncident, Status
+from railwatch.core.alerts import CameraStatus, OpenIncident, Status, TrainStatus
 from railwatch.decision.step import DecisionState, section_state
 
 
@@ -22,7 +22,7 @@ def status_of(state: DecisionState, nonces: tuple[str, ...] = ()) -> Status:
             )
             for name, memory in state.cameras.items()
         },
-        trains=(),
+        trains=_trains(state),
         open_incidents=tuple(
             OpenIncident(
                 item.incident_id,
@@ -39,4 +39,14 @@ def status_of(state: DecisionState, nonces: tuple[str, ...] = ()) -> Status:
         ),
         config_rev=state.head.config_rev,
         lease_s=state.site.messaging.lease_s,
+    )
+
+
+def _trains(state: DecisionState) -> tuple[TrainStatus, ...]:
+    """The belief on every rail track that a zone names, where there is anybody to ask."""
+    outlook = state.outlook()
+    sections = {zone.rail_track_id: zone.section_id for zone in state.site.zones if zone.rail_track_id is not None}
+    beliefs = {track: outlook.train(section_id, track) for track, section_id in sorted(sections.items())}
+    return tuple(
+        TrainStatus(track, said.eta_s, said.source, said.age_s) for track, said in beliefs.items() if said.source
     )

@@ -29,8 +29,9 @@ def step(state: DecisionState, stamped: Stamped) -> tuple[DecisionState, tuple[A
     route such an input here.
     """
     state, answered = take(replace(state, now_s=max(state.now_s, stamped.received_s)), stamped.input)
+    outlook = state.outlook()
     sights = {
-        section_id: look_at(state.site, section_id, state.cameras, _witnesses(state, section_id))
+        section_id: look_at(state.site, section_id, state.cameras, _witnesses(state, section_id), outlook)
         for section_id in state.site.sections
     }
     occupied = frozenset(name for name, sight in sights.items() if next_occupied(name in state.occupied, sight))

@@ -7,12 +7,21 @@ from types import MappingProxyType
 
 from railwatch.core.alerts import AckLevel, CameraState
 from railwatch.core.settings import SiteSettings
-from railwatch.core.types import Observation, Zone
+from railwatch.core.types import Observation, TrainReport, Zone
 from railwatch.decision.escalation import acknowledged, judge, missing_since
 from railwatch.decision.incidents import IncidentKey
-from railwatch.decision.inputs import Acknowledge, ConfigChange, Consumers, Input, SystemFault, WorkerLost
-from railwatch.decision.presence import CameraMemory, blinded, observe
-from railwatch.decision.state import DecisionState
+from railwatch.decision.inputs import (
+    Acknowledge,
+    ConfigChange,
+    Consumers,
+    Input,
+    Possession,
+    SystemFault,
+    WorkerLost,
+)
+from railwatch.decision.presence import CameraMemory, blinded, observe, tracked
+from railwatch.decision.state import DecisionState, Held
+from railwatch.decision.trains import hear
 
 
 def take(state: DecisionState, value: Input) -> tuple[DecisionState, IncidentKey | None]:
@@ -40,6 +49,11 @@ def take(state: DecisionState, value: Input) -> tuple[DecisionState, IncidentKey
             state = replace(state, missing=MappingProxyType(missing))
         case ConfigChange():
             state = _reconfigured(state, value.site)
+        case TrainReport():
+            state = replace(state, reports=hear(state.reports, value, state.now_s))
+        case Possession():
+            held = Held(value.holder, state.now_s + value.lasts_s)
+            state = replace(state, possessions=MappingProxyType({**state.possessions, value.rail_track_id: held}))
         case _:
             pass  # a Tick is only time, which `step` has taken in already
     return replace(_timed_out(state), faults=state.faults.at(state.now_s)), answered
@@ -49,7 +63,9 @@ def _observed(state: DecisionState, seen: Observation) -> DecisionState:
     name = seen.camera_id
     if name not in state.cameras:
         raise ValueError(f"camera_id must be one of {sorted(state.cameras)}, but is {name!r}")
-    memory = observe(state.cameras[name], seen, state.site, state.now_s)
+    moved = tracked(state.cameras[name], seen, state.site)
+    state = replace(state, cameras=MappingProxyType({**state.cameras, name: moved}))
+    memory = observe(moved, seen, state.site, state.now_s, state.outlook())
     return replace(state, cameras=MappingProxyType({**state.cameras, name: memory}))
 
 

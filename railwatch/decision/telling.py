@@ -8,8 +8,7 @@ from dataclasses import dataclass
 from railwatch.core.alerts import Action, Alert, AlertObject, Epoch
 from railwatch.decision.incidents import Incident, IncidentKey, SectionSight
 from railwatch.decision.presence import CameraMemory
-from railwatch.decision.risk import RULES, sentence
-from railwatch.decision.zones import Hit
+from railwatch.decision.wording import sentence
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +20,7 @@ class Account:
     zone_id: str | None
     objects: tuple[AlertObject, ...]
     captured_at: str | None
+    margin_s: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,19 +55,21 @@ class Letterhead:
 
 def account_of_sight(sight: SectionSight, action: Action, captured_at: str | None) -> Account:
     """The account of an intrusion: the most dangerous place, all objects with the surest first, one sentence."""
-    worst = _worst(sight)
+    worst = None if sight.worst is None else sight.hits[sight.worst]
+    said = None if sight.worst is None else sight.assessments[sight.worst]
     if action is Action.CLOSED:
         why = "nobody was seen for the whole off-delay by cameras that see"
     elif captured_at is None:
         why = "no camera has been observed since the start"
     else:
-        why = sentence(sight.hits, sight.longest_dwell_s)
+        why = sentence(sight.hits, sight.longest_dwell_s, said)
     return Account(
         why=why,
         camera_id=worst.zone.camera_id if worst else None,
         zone_id=worst.zone.zone_id if worst else None,
         objects=_objects(sight),
         captured_at=captured_at,
+        margin_s=None if said is None or said.margin_s is None else round(said.margin_s, 3),
     )
 
 
@@ -104,7 +106,7 @@ def alert_of(head: Letterhead, seq: int, told: Told, now_at: str) -> Alert:
         zone_id=account.zone_id,
         objects=account.objects,
         why=account.why,
-        margin_s=None,
+        margin_s=account.margin_s,
         captured_at=account.captured_at or now_at,
         published_at=now_at,
         config_rev=head.config_rev,
@@ -115,16 +117,6 @@ def alert_of(head: Letterhead, seq: int, told: Told, now_at: str) -> Alert:
         by=subject.by,
         key_name=subject.key_name,
         fault=subject.fault,
-    )
-
-
-def _worst(sight: SectionSight) -> Hit | None:
-    """The hit that names camera and zone of the alert: the most dangerous place, then the surest detection."""
-    order = list(RULES)
-    return min(
-        sight.hits,
-        key=lambda hit: (order.index(hit.zone.kind), -hit.track.confidence, hit.zone.camera_id, hit.track.track_id),
-        default=None,
     )
 
 

@@ -17,10 +17,12 @@ from railwatch.config import site_from_mapping
 from railwatch.core.alerts import AckLevel, Epoch, RestoredIncident, Severity
 from railwatch.core.errors import RecordError
 from railwatch.core.settings import EscalationGroup, EscalationRule, EscalationSettings
+from railwatch.core.types import TrainReport
 from railwatch.decision.inputs import (
     Acknowledge,
     ConfigChange,
     Consumers,
+    Possession,
     Stamped,
     SystemFault,
     Tick,
@@ -46,6 +48,8 @@ inputs = st.one_of(
     st.builds(SystemFault, st.just("journal"), st.none() | st.text(max_size=10)),
     st.builds(Consumers, st.lists(st.text(max_size=5), max_size=3).map(tuple)),
     st.just(ConfigChange(WITHOUT_SECRETS)),
+    st.just(TrainReport("t1", "east", None, 100.0, 20.5, "feed", 3, 0.25, authoritative=True)),
+    st.just(Possession("t1", "Anna", 60.0)),
 )
 
 

@@ -60,7 +60,7 @@ def test_an_emergency_nobody_acknowledges_goes_to_the_next_group():
 def test_the_words_of_an_escalation_end_with_what_is_seen():
     hub, _ = emergency(ladder())
     (told,) = [alert for alert in stay(hub, 1.5, 12.0, ON_TRACK) if alert.kind is AlertKind.INTRUSION]
-    assert told.why == "not ACKNOWLEDGED within 10 s, told to supervisor: 1 person on the track, for 10 s"
+    assert told.why == "not ACKNOWLEDGED within 10 s, told to supervisor: 1 person on the track t1, for 10 s"
     assert [seen.class_name for seen in told.objects] == ["person"]
     assert told.camera_ids == ("cam",)
 
@@ -70,7 +70,7 @@ def test_an_acknowledgement_by_a_person_is_told_and_stops_the_handing_on():
     (told,) = hub.acknowledge(2.0, opened.incident_id, ACKNOWLEDGED, "Anna", "desk")
     assert actions([told]) == ["INTRUSION ACKNOWLEDGED EMERGENCY"]
     assert (told.level, told.by, told.key_name) == (ACKNOWLEDGED, "Anna", "desk")
-    assert told.why == "acknowledged by Anna: 1 person on the track"
+    assert told.why == "acknowledged by Anna: 1 person on the track t1"
     assert told.seq == 2
     assert stay(hub, 2.5, 60.0, ON_TRACK) == []
     assert hub.section() is SectionState.OCCUPIED

@@ -35,7 +35,7 @@ def test_person_on_track_is_one_incident_with_on_delay_and_off_delay():
     assert opened.captured_at == "captured 1.200"  # the third frame of five
     assert opened.published_at == "received 1.200"
     assert (opened.camera_id, opened.zone_id, opened.section_id) == ("cam", "track-cam", "main")
-    assert opened.why == "1 person on the track"
+    assert opened.why == "1 person on the track t1"
     assert (opened.site_id, opened.epoch, opened.alert_id) == ("site", EPOCH, "test.1-a1")
     assert (opened.incident_id, opened.model_sha256, opened.config_rev) == ("test.1-i1", "f" * 64, site().config_rev)
     assert opened.objects == (AlertObject(1, "person", "person", 0.9),)
@@ -94,7 +94,7 @@ def test_time_near_the_track_is_not_time_on_it():
     hub = Hub(site())
     hub.watch(0.0, 5.0, IN_APPROACH)
     (alert,) = hub.watch(5.0, 6.0, ON_TRACK)
-    assert alert.why == "1 person on the track"
+    assert alert.why == "1 person on the track t1"
     assert hub.state.cameras["cam"].views["main"].longest_dwell_s == pytest.approx(0.9)
 
 
@@ -121,7 +121,7 @@ def test_an_elephant_that_joins_a_man_is_told_at_once():
         hub.see(number / 10, track(ON_TRACK), track(0.55, 2, "animal", "elephant"))
     assert actions(hub.alerts) == ["INTRUSION OPENED WARNING", "INTRUSION UPDATED WARNING"]
     assert hub.alerts[1].captured_at == "captured 1.200"
-    assert hub.alerts[1].why == "1 elephant and 1 person on the track, for 1 s"
+    assert hub.alerts[1].why == "1 elephant and 1 person on the track t1, for 1 s"
 
 
 def test_one_frame_of_another_class_is_not_told():

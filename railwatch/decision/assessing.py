@@ -1,0 +1,106 @@
+"""From an object in a zone and what is believed of trains to an Assessment: severity, margin, and why."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import NamedTuple
+
+from railwatch.core.settings import SiteSettings
+from railwatch.core.types import Assessment
+from railwatch.decision.braking import stop_from
+from railwatch.decision.clearing import Clearing
+from railwatch.decision.risk import Situation, severity_of
+from railwatch.decision.trains import Reports, Sighting, TrainBelief, belief_of
+from railwatch.decision.zones import Hit
+
+
+class Standing(NamedTuple):
+    """One hit with what is known of its motion: when it will be clear, and for how long it has been in the zone."""
+
+    hit: Hit
+    clearing: Clearing
+    dwell_s: float
+
+
+def assess(site: SiteSettings, standing: Standing, train: TrainBelief, *, possession: bool) -> Assessment:
+    """How dangerous it is, by which rule, and why; pure, and the same for the same values."""
+    hit, clearing, dwell_s = standing
+    stop = None if train.speed_mps is None else stop_from(train.speed_mps, site.risk.brakes)
+    situation = Situation(hit.zone.kind, clearing, train, stop, site.severity_without_trains, site.risk)
+    rule, severity = severity_of(situation, possession=possession)
+    return Assessment(
+        hit.track.track_id,
+        hit.zone.zone_id,
+        severity,
+        rule.name,
+        dwell_s,
+        None if train.eta_s is None else situation.time_to_clear_s,
+        train.eta_s,
+        situation.margin_s,
+        _why(situation, possession=possession),
+    )
+
+
+def _why(situation: Situation, *, possession: bool) -> str:
+    """What is to be told of the train and the assumptions; "" where no source of trains could be asked."""
+    train = situation.train
+    parts = []
+    if possession:
+        parts.append("under a possession")
+    if train.eta_s is not None:
+        parts += [_arrival(situation), _leaving(situation.clearing, situation.rules.assumed_stay_s)]
+    elif train.source:
+        parts.append(train.why)
+    return ", ".join(parts)
+
+
+def _arrival(situation: Situation) -> str:
+    train, stop = situation.train, situation.stop
+    if train.assumed or train.eta_s is None:
+        return train.why
+    told = f"train in {train.eta_s:.0f} s" if train.eta_s > 0 else "train now"
+    if train.speed_mps is not None:
+        told += f" at {train.speed_mps * 3.6:.0f} km/h"
+    if stop is not None:
+        told += f", needs {stop.time_s:.0f} s to stop" if stop.time_s < 3600 else ", cannot be stopped by its brakes"
+    return f"{told} ({train.source})"
+
+
+def _leaving(clearing: Clearing, assumed_stay_s: float) -> str:
+    if clearing.seconds is not None:
+        return f"out of danger in {clearing.seconds:.0f} s"
+    return f"{clearing.behaviour.value}, taken to stay {assumed_stay_s:.0f} s"
+
+
+class Outlook:
+    """What is believed of trains and possessions at one moment; asked for every object, so answers are kept.
+
+    `sightings` are those of all cameras; `possessions` the rail tracks that workers hold now.
+    """
+
+    def __init__(
+        self,
+        site: SiteSettings,
+        reports: Reports,
+        sightings: Iterable[Sighting],
+        possessions: Mapping[str, str],
+        now_s: float,
+    ) -> None:
+        self._site, self._reports, self._now_s = site, reports, now_s
+        self._sightings, self._possessions = tuple(sightings), possessions
+        self._beliefs: dict[tuple[str, str | None], TrainBelief] = {}
+
+    def train(self, section_id: str, rail_track_id: str | None) -> TrainBelief:
+        """The belief on a rail track of a section; a train whose track is not known counts where its camera looks."""
+        key = (section_id, rail_track_id)
+        if key not in self._beliefs:
+            looking = {zone.camera_id for zone in self._site.zones if zone.section_id == section_id}
+            near = (s for s in self._sightings if s.camera_id in looking or s.rail_track_id is not None)
+            self._beliefs[key] = belief_of(self._site, self._reports, near, rail_track_id, self._now_s)
+        return self._beliefs[key]
+
+    def assess(self, standing: Standing) -> Assessment:
+        """How dangerous a standing is now."""
+        zone = standing.hit.zone
+        held = zone.rail_track_id in self._possessions
+        return assess(self._site, standing, self.train(zone.section_id, zone.rail_track_id), possession=held)

@@ -1,0 +1,99 @@
+"""Whom a camera follows: the last places of everybody in its frame, and what follows from them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Final
+
+from railwatch.core.ground import GroundPlane
+from railwatch.core.settings import SiteSettings
+from railwatch.core.types import Observation, TrackState
+from railwatch.decision.assessing import Standing
+from railwatch.decision.clearing import HERD, Clearing, clearing_of, polygon_m
+from railwatch.decision.motion import MEMORY_S, Pace, followed, ground_motion, is_lying
+from railwatch.decision.sightings import Engine, driven, in_a_train, sightings_of
+from railwatch.decision.trains import Sighting
+from railwatch.decision.zones import Hit, normalised
+
+TRAIN: Final = "train"
+ANIMAL: Final = "animal"
+PERSON: Final = "person"
+"""Class groups that mean something to the decision; a site may leave them out, but not give them another meaning."""
+
+
+@dataclass(frozen=True, slots=True)
+class Following:
+    """The last places of each track, the trains among them, and the frame's width over its height."""
+
+    paces: Mapping[int, tuple[Pace, ...]] = field(default_factory=lambda: MappingProxyType({}))
+    engines: Mapping[int, Engine] = field(default_factory=lambda: MappingProxyType({}))
+    aspect: float = 1.0
+
+
+def follow(before: Following, seen: Observation, site: SiteSettings) -> Following:
+    """What is known of motion after one more frame.
+
+    Places are kept for a while after a track is gone; a train counts only in frames in which it is seen.
+    """
+    paces = {
+        number: places for number, places in before.paces.items() if seen.t_s - MEMORY_S <= places[-1].t_s < seen.t_s
+    }
+    engines = {}
+    wanted = {*site.alarm_groups, TRAIN}
+    for track in seen.tracks:
+        if track.state is not TrackState.CONFIRMED or track.group not in wanted:
+            continue
+        number = track.track_id
+        paces[number] = followed(paces.get(number, ()), seen.t_s, normalised(track.xyxy, seen.frame_size))
+        if track.group == TRAIN:
+            engines[number] = driven(before.engines.get(number), paces[number])
+    aspect = seen.frame_size.width / seen.frame_size.height
+    return Following(MappingProxyType(paces), MappingProxyType(engines), aspect)
+
+
+def riding(following: Following, seen: Observation, site: SiteSettings) -> frozenset[int]:
+    """Tracks of this frame that sit in a train.
+
+    Only a train that was seen in motion hides anybody: an empty track that is called a train must not.
+    """
+    trains = [engine.paces[-1].box_norm for engine in following.engines.values() if engine.ever_moved]
+    if not trains:
+        return frozenset()
+    return frozenset(
+        track.track_id
+        for track in seen.tracks
+        if track.group in site.alarm_groups and in_a_train(normalised(track.xyxy, seen.frame_size), trains)
+    )
+
+
+def ground_of(site: SiteSettings, camera_id: str) -> GroundPlane | None:
+    """The ground plane of a camera of the site, None without a calibration."""
+    return next(camera.ground for camera in site.cameras if camera.camera_id == camera_id)
+
+
+def trains_in_sight(site: SiteSettings, camera_id: str, following: Following) -> tuple[Sighting, ...]:
+    """The trains in motion that a camera sees."""
+    if not following.engines:
+        return ()
+    zones = [zone for zone in site.zones if zone.camera_id == camera_id]
+    return sightings_of(camera_id, following.engines, zones, ground_of(site, camera_id))
+
+
+def standing_of(hit: Hit, hits: Sequence[Hit], following: Following, site: SiteSettings, dwell_s: float) -> Standing:
+    """A hit with its motion; `hits` are all of the section, for animals that are many are a herd."""
+    return Standing(hit, _clearing(hit, hits, following, site), dwell_s)
+
+
+def _clearing(hit: Hit, hits: Sequence[Hit], following: Following, site: SiteSettings) -> Clearing:
+    animals = {other.track.track_id for other in hits if other.track.group == ANIMAL}
+    herd = hit.track.group == ANIMAL and len(animals) >= HERD
+    paces = following.paces.get(hit.track.track_id, ())
+    if hit.track.state is not TrackState.CONFIRMED or not paces:
+        paces = ()  # who is not seen now has no motion that can be counted on
+    lying = bool(paces) and hit.track.group == PERSON and is_lying(paces[-1].box_norm, following.aspect)
+    plane = ground_of(site, hit.zone.camera_id)
+    if plane is None:
+        return clearing_of(None, (), lying=lying, herd=herd)
+    return clearing_of(ground_motion(paces, plane), polygon_m(hit.zone.polygon_norm, plane), lying=lying, herd=herd)

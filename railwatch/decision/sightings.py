@@ -1,0 +1,142 @@
+"""Trains that a camera sees itself: only what moves along counts.
+
+An empty track that a detector calls a train does not move, nor does a parked train.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Final, NamedTuple
+
+from railwatch.core.geometry import contains, ground_point, overlap_fraction
+from railwatch.core.ground import GroundPlane
+from railwatch.core.types import Box, Zone, ZoneKind
+from railwatch.decision.clearing import polygon_m
+from railwatch.decision.motion import Pace, line_through, place_of
+from railwatch.decision.trains import Sighting
+
+LEAST_PACES: Final = 4
+LEAST_SPAN_S: Final = 0.3
+MOVED_SHARE: Final = 0.06
+"""A train has moved when an edge of its box has run by this share of the box's size."""
+
+INSIDE_SHARE: Final = 0.8
+"""Whose box lies so far within a train's box, with the feet above the train's foot, sits in the train."""
+
+FOOT_MARGIN: Final = 0.02
+"""Feet closer than this share of the train's height to its foot may stand before it."""
+
+
+class Engine(NamedTuple):
+    """A train in one camera: its last places, whether it was ever seen in motion, and whether it comes nearer."""
+
+    paces: tuple[Pace, ...]
+    moving: bool
+    ever_moved: bool
+    nearing: bool
+
+
+def driven(engine: Engine | None, paces: tuple[Pace, ...]) -> Engine:
+    """The train after one more frame; `paces` are its last places with the newest."""
+    step = _steady_change(paces)
+    ever = (engine is not None and engine.ever_moved) or step is not None
+    return Engine(paces, step is not None, ever, step is not None and step > 0)
+
+
+def _steady_change(paces: Sequence[Pace]) -> float | None:
+    """How an edge of the box runs, as share of its size over the memory; None when the box does not move.
+
+    Above 0 when the train comes nearer: its box grows or its foot comes down. Boxes jitter, so an edge must run further
+    than MOVED_SHARE and than three times its scatter about a line.
+    """
+    if len(paces) < LEAST_PACES or paces[-1].t_s - paces[0].t_s < LEAST_SPAN_S:
+        return None
+    times = [pace.t_s for pace in paces]
+    edges = [[pace.box_norm[side] for pace in paces] for side in range(4)]
+    width, height = _mean(edges[2]) - _mean(edges[0]), _mean(edges[3]) - _mean(edges[1])
+    if width <= 0 or height <= 0:
+        return None
+    span, runs = times[-1] - times[0], []
+    for edge, size in zip(edges, (width, height, width, height), strict=True):
+        slope, _, scatter = line_through(times, edge)
+        if abs(slope * span) >= max(MOVED_SHARE * size, 3 * scatter):
+            runs.append(abs(slope * span) / size)
+    if not runs:
+        return None
+    taller = line_through(times, [bottom - top for top, bottom in zip(edges[1], edges[3], strict=True)])[0]
+    foot = line_through(times, edges[3])[0]
+    return max(runs) if taller > 0 or foot > 0 else -max(runs)
+
+
+def _mean(values: Sequence[float]) -> float:
+    return sum(values) / len(values)
+
+
+def sightings_of(
+    camera_id: str, engines: Mapping[int, Engine], zones: Iterable[Zone], plane: GroundPlane | None
+) -> tuple[Sighting, ...]:
+    """The trains in motion that come nearer, each with the track it is on where that can be told.
+
+    Without a ground plane, or where the train is too far for it, a train in view is taken to arrive now.
+    """
+    tracks = [zone for zone in zones if zone.kind is ZoneKind.TRACK]
+    return tuple(
+        _sighting(camera_id, engine, tracks, plane)
+        for _, engine in sorted(engines.items())
+        if engine.moving and engine.nearing
+    )
+
+
+def _sighting(camera_id: str, engine: Engine, tracks: Sequence[Zone], plane: GroundPlane | None) -> Sighting:
+    box = engine.paces[-1].box_norm
+    speed, distance = _approach(engine.paces, tracks, plane)
+    eta = 0.0 if speed is None or distance is None else distance / speed
+    on = _track_under(box, tracks)
+    return Sighting(camera_id, on, eta, speed, distance)
+
+
+def _track_under(box: Box, tracks: Sequence[Zone]) -> str | None:
+    """The rail track below the middle of the train's lower edge, else the one that its foot covers most."""
+    for zone in tracks:
+        if contains(zone.polygon_norm, ground_point(box)):
+            return zone.rail_track_id
+    left, top, right, bottom = box
+    foot = (left, bottom - (bottom - top) * 0.1, right, bottom)
+    shares = [(overlap_fraction(zone.polygon_norm, foot), zone.rail_track_id) for zone in tracks]
+    share, name = max(shares, key=lambda pair: pair[0], default=(0.0, None))
+    return name if share > 0.2 else None
+
+
+def _approach(
+    paces: Sequence[Pace], tracks: Sequence[Zone], plane: GroundPlane | None
+) -> tuple[float | None, float | None]:
+    """Speed (m/s) and distance (m) to the nearest watched place of the track; None where they cannot be told."""
+    if plane is None:
+        return None, None
+    places = [(pace.t_s, place) for pace in paces if (place := place_of(pace.box_norm, plane)) is not None]
+    if len(places) < LEAST_PACES:
+        return None, None
+    times, last = [t for t, _ in places], places[-1][1]
+    vx, _, _ = line_through(times, [place.x_m for _, place in places])
+    vy, y, _ = line_through(times, [place.y_m for _, place in places])
+    speed = math.hypot(vx, vy)
+    near = [place.y for zone in tracks for place in polygon_m(zone.polygon_norm, plane)]
+    if speed < 0.5 or not near:
+        return None, None
+    # Twice the standard deviation nearer: a train is never taken to be farther away than it may be.
+    distance = max(0.0, y - 2 * last.sigma_m - min(near))
+    return speed, distance
+
+
+def in_a_train(box: Box, trains: Iterable[Box]) -> bool:
+    """Whether the object of a box sits in one of the trains: within its box, with the feet above the train's foot."""
+    left, top, right, bottom = box
+    area = (right - left) * (bottom - top)
+    for train in trains:
+        wide = min(right, train[2]) - max(left, train[0])
+        high = min(bottom, train[3]) - max(top, train[1])
+        within = area > 0 and wide > 0 and high > 0 and wide * high >= INSIDE_SHARE * area
+        if within and bottom < train[3] - FOOT_MARGIN * (train[3] - train[1]):
+            return True
+    return False
