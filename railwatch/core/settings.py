@@ -12,8 +12,8 @@ from types import MappingProxyType
 from typing import Final, NamedTuple
 
 from railwatch.core.alerts import DEFAULT_LEASE_S, AckLevel, Severity
-from railwatch.core.provider import Provider
 from railwatch.core.ground import GroundPlane
+from railwatch.core.provider import Provider
 from railwatch.core.risk_settings import RiskSettings, TrainSourceSettings
 from railwatch.core.types import Zone, ZoneKind
 
