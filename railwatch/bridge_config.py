@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Annotated, Any, Final
 from urllib.parse import urlsplit
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import Field, ValidationError, model_validator
 
 from railwatch.core.alerts import Severity
 from railwatch.core.errors import ConfigError, KeysError
@@ -28,17 +28,14 @@ from railwatch.messaging.bridge_settings import (
 )
 from railwatch.messaging.endpoints import DEFAULT_ENDPOINT
 from railwatch.messaging.key_files import read_secret_text
-from railwatch.site_keys import Id, Text
+from railwatch.risk_keys import Id, Keys
+from railwatch.site_keys import Text
 from railwatch.strict_yaml import Document, Fault, key_name, shown
 
 _FILE: Final = "a bridge file"
 
 
-class _Keys(BaseModel):
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, allow_inf_nan=False)
-
-
-class MqttKeys(_Keys):
+class MqttKeys(Keys):
     """An MQTT broker."""
 
     name: Annotated[Id, Field(description="Name of the sink; names the file of its position.")]
@@ -64,7 +61,7 @@ class MqttKeys(_Keys):
         return self
 
 
-class WebhookKeys(_Keys):
+class WebhookKeys(Keys):
     """An HTTP receiver."""
 
     name: Annotated[Id, Field(description="Name of the sink; names the file of its position.")]
@@ -81,7 +78,7 @@ class WebhookKeys(_Keys):
         return self
 
 
-class AppriseKeys(_Keys):
+class AppriseKeys(Keys):
     """A service that Apprise knows."""
 
     name: Annotated[Id, Field(description="Name of the sink; names the file of its position.")]
@@ -94,7 +91,7 @@ class AppriseKeys(_Keys):
     )
 
 
-class BridgeKeys(_Keys):
+class BridgeKeys(Keys):
     """A bridge file of railwatch."""
 
     schema_version: Annotated[int, Field(ge=1, le=1, description="Version of this format: 1.")]
