@@ -100,9 +100,9 @@ class BridgeKeys(Keys):
     request_connect: Annotated[Text | None, Field(description="Where requests go; without it, the port after.")] = None
     keys: Annotated[Text | None, Field(description="Key file from `railwatch keys new`.")] = None
     state_dir: Annotated[Text, Field(description="Folder that keeps how far each sink has come.")]
-    mqtt: Annotated[list[MqttKeys], Field(max_length=16, description="MQTT brokers.")] = []
-    webhooks: Annotated[list[WebhookKeys], Field(max_length=16, description="HTTP receivers.")] = []
-    apprise: Annotated[list[AppriseKeys], Field(max_length=16, description="Mail, SMS, chat.")] = []
+    mqtt: Annotated[list[MqttKeys], Field(max_length=16, default_factory=list, description="MQTT brokers.")]
+    webhooks: Annotated[list[WebhookKeys], Field(max_length=16, default_factory=list, description="HTTP receivers.")]
+    apprise: Annotated[list[AppriseKeys], Field(max_length=16, default_factory=list, description="Mail, SMS, chat.")]
 
     @model_validator(mode="after")
     def _names(self) -> BridgeKeys:
