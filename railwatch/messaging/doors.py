@@ -91,10 +91,11 @@ class Doors:
             self._put_out(number)
 
     def _accepted(self, number: int) -> None:
-        with _same(number) as found:
-            if found is not None:
-                self._doors.pop(number, None)  # so that the oldest stay first
-                self._doors[number] = _Door((found.getsockname(), found.getpeername()), self._clock())
+        with _duplicate(number) as found:
+            ends = None if found is None else _ends(found)
+        if ends is not None:
+            self._doors.pop(number, None)  # so that the oldest stay first
+            self._doors[number] = _Door(ends, self._clock())
 
     def _bound(self) -> None:
         if len(self._doors) <= MAX_HANDSHAKES:
@@ -117,7 +118,7 @@ class Doors:
         with _same(number, self._doors[number].ends) as found:
             if found is None:
                 return True  # gone already: not one at the door
-            told = found.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 256)
+            told = _tcp_info(found)
         count = _BYTES_RECEIVED_AT + 8
         return len(told) >= count and struct.unpack_from("=Q", told, _BYTES_RECEIVED_AT)[0] >= _PROVEN_BYTES
 
@@ -129,16 +130,34 @@ class Doors:
 
 
 @contextlib.contextmanager
-def _same(number: int, ends: _Ends | None = None) -> Iterator[socket.socket | None]:
-    """The connection with this descriptor, or None when it has gone or the number is another's by now."""
+def _duplicate(number: int) -> Iterator[socket.socket | None]:
+    """A socket with this descriptor, of its own, or None when there is none by now."""
     try:
         found = socket.socket(fileno=os.dup(number))
     except OSError:
         yield None
         return
     with found:
-        try:
-            now = (found.getsockname(), found.getpeername())
-        except OSError:
-            now = None
-        yield found if now is not None and (ends is None or ends == now) else None
+        yield found
+
+
+@contextlib.contextmanager
+def _same(number: int, ends: _Ends) -> Iterator[socket.socket | None]:
+    """The connection with this descriptor, or None when it has gone or the number is another's by now."""
+    with _duplicate(number) as found:
+        yield found if found is not None and _ends(found) == ends else None
+
+
+def _ends(found: socket.socket) -> _Ends | None:
+    """Both addresses; None when the peer has gone, which may happen at any moment."""
+    try:
+        return found.getsockname(), found.getpeername()
+    except OSError:
+        return None
+
+
+def _tcp_info(found: socket.socket) -> bytes:
+    try:
+        return found.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 256)
+    except OSError:
+        return b""

@@ -16,7 +16,7 @@ from railwatch.core.errors import InstallError
 from railwatch.messaging.bridge_settings import BridgeSettings, WebhookSettings
 from railwatch.messaging.keys import KeyStore
 from railwatch.messaging.roles import Role
-from tests.bridge.rig import Receiver, hub
+from tests.messaging.bridge_rig import Receiver, hub
 
 
 def test_the_command_hands_on_until_it_is_told_to_end_and_goes_on_there(tmp_path, root):

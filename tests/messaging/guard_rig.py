@@ -28,6 +28,13 @@ def wait(true, timeout_s=20.0):
         time.sleep(0.005)
 
 
+class Context(zmq.Context):
+    """Ends without waiting for what was not sent."""
+
+    def __exit__(self, *_):
+        self.destroy(linger=0)
+
+
 class Site:
     """A publisher that only lets in who has a key; `good` has one, `nonces` are those that came in."""
 

@@ -11,8 +11,8 @@ import pytest
 
 from railwatch.messaging.bridge_mqtt import EXPIRY_S, MqttSink
 from railwatch.messaging.bridge_settings import MqttSettings
-from tests.bridge.mosquitto_rig import broker, listening
-from tests.bridge.rig import feeding, hub
+from tests.messaging.bridge_rig import feeding, hub
+from tests.messaging.mosquitto_rig import broker, listening
 
 SECTIONS, ALERTS = "railwatch/yard/sections", "railwatch/yard/alerts"
 UNKNOWN = {"s1": "UNKNOWN", "s2": "UNKNOWN"}
@@ -90,7 +90,7 @@ BRIDGE = """
 import sys
 sys.path.insert(0, sys.argv[1])
 from pathlib import Path
-from tests.bridge.rig import *
+from tests.messaging.bridge_rig import *
 from railwatch.messaging.bridge_mqtt import MqttSink
 from railwatch.messaging.bridge_settings import MqttSettings
 folder = Path(sys.argv[2])

@@ -14,7 +14,7 @@ from railwatch.messaging.bridge_apprise import AppriseSink
 from railwatch.messaging.bridge_digest import MAX_LINES, MAX_OPEN
 from railwatch.messaging.bridge_settings import AppriseSettings
 from railwatch.messaging.events import AlertReceived
-from tests.bridge.rig import feeding, hub, wait
+from tests.messaging.bridge_rig import feeding, hub, wait
 from tests.messaging.rig import make_alert
 
 

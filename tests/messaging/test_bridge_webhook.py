@@ -15,7 +15,7 @@ from railwatch.messaging.bridge_settings import WebhookSettings
 from railwatch.messaging.bridge_webhook import WebhookSink
 from railwatch.messaging.events import AlertReceived
 from railwatch.messaging.wire import encode_alert
-from tests.bridge.rig import Receiver, feeding, hub
+from tests.messaging.bridge_rig import Receiver, feeding, hub
 from tests.messaging.rig import make_alert
 
 SECRET = "s3cret"  # noqa: S105 - of the tests
