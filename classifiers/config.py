@@ -206,7 +206,7 @@ class TrainConfig:
         for name in ("class_weights", "channels_last", "compile"):
             _must(isinstance(getattr(self, name), bool), f"{name} must be true or false", getattr(self, name))
         device = self.device
-        known = device in {"auto", "cpu", "cuda", "mps"} or device.startswith("cuda:")
+        known = device in {"auto", "cpu", "cuda", "mps"} or str(device).startswith("cuda:")
         _must(known, "device must be auto, cpu, cuda, cuda:N or mps", device)
 
 
