@@ -6,7 +6,7 @@ import hashlib
 import json
 import sqlite3
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -14,9 +14,10 @@ from typing import Final, Self
 
 from railwatch.core.alerts import AckLevel, Alert, Epoch, RestoredIncident, Severity
 from railwatch.messaging.chain import Damage, Kind, Row, seal
-from railwatch.messaging.journal_file import Head, HeadFile, Lock, refuse_network_file_system
+from railwatch.messaging.journal_file import Head, HeadFile, Lock, refuse_network_file_system, seal_of
 from railwatch.messaging.journal_open import (
     INSERT,
+    Broken,
     Connect,
     Opened,
     connect_sqlite,
@@ -215,7 +216,10 @@ class Journal:
         """Close the files and let go of the lock; idempotent."""
         self._opened.connection.close()
         if self._head is not None:
+            with suppress(OSError):  # without a seal less is noticed, and nothing lost
+                self._head.write(replace(self._opened.last, seal=seal_of(self.path)))
             self._head.close()
+            self._head = None
         if self._lock is not None:
             self._lock.close()
 
@@ -285,10 +289,10 @@ class Journal:
     def _renew(self, reason: str) -> None:
         """Go on in a new file, in the same epoch: its numbers go on counting, so none is given out twice."""
         self._opened.connection.close()
-        damage = Damage(self._opened.last.row + 1, reason)
+        broken = Broken(f"it broke while it was used ({reason})", self._opened.last.row)
         stamp, needed = utc_text(self._utc_now()), self._retention.unacknowledged_from
         try:
-            self._opened = renew(self.path, self._connect, damage, needed, stamp, self.epoch.journal_id)
+            self._opened = renew(self.path, self._connect, broken, needed, stamp, self.epoch.journal_id)
             if self._head is not None:
                 self._head.close()
                 self._head = HeadFile(self.path)
@@ -310,7 +314,8 @@ class Journal:
                 low = middle
             else:
                 high = middle - 1
-        return low >= span.first or span.first > self._opened.anchor.row or mark.seq == 0, low
+        gone = self._opened.anchor.row
+        return low > gone or span.first > gone or mark.seq == 0, low
 
     def _restored(self, trace: Trace) -> RestoredIncident:
         last = self._alert(trace.last)

@@ -22,8 +22,8 @@ _NETWORK: Final = frozenset(
     | {"nfs", "nfs4", "ocfs2", "orangefs", "prl_fs", "smb3", "smbfs", "vboxsf", "virtiofs", "vmhgfs"}
 )
 _LOCAL_FUSE: Final = frozenset({"fuse.ntfs", "fuse.ntfs-3g", "fuse.exfat", "fuse.ext2", "fuseblk"})
-_HEAD_BYTES: Final = 256
-_HEAD: Final = re.compile(rb"railwatch-journal (\d{1,18}) ([0-9a-f]{64}) ([0-9a-f]{64})\n *")
+_HEAD_BYTES: Final = 512
+_HEAD: Final = re.compile(rb"railwatch-journal (\d{1,18}) ([0-9a-f]{64}) ([0-9a-f]{64}|-) ([0-9a-f]{64})\n *")
 
 
 def refuse_network_file_system(path: Path) -> None:
@@ -98,10 +98,11 @@ def _lock(handle: int) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Head:
-    """The last row that was committed, and its hash."""
+    """The last row that was committed, and its hash; `seal` is the hash of the whole file once it was closed."""
 
     row: int
     hash: bytes
+    seal: bytes | None = None
 
 
 class HeadFile:
@@ -122,14 +123,16 @@ class HeadFile:
         except OSError:
             return None
         found = _HEAD.fullmatch(text)
-        if found is None or found[3].decode() != _sum(found[1], found[2]):
+        if found is None or found[4].decode() != _sum(found[1], found[2], found[3]):
             return None
-        return Head(int(found[1]), bytes.fromhex(found[2].decode()))
+        seal = None if found[3] == b"-" else bytes.fromhex(found[3].decode())
+        return Head(int(found[1]), bytes.fromhex(found[2].decode()), seal)
 
     def write(self, head: Head) -> None:
         """Note `head`. Raises OSError."""
         row, text = str(head.row).encode(), head.hash.hex().encode()
-        line = b"railwatch-journal %s %s %s\n" % (row, text, _sum(row, text).encode())
+        seal = b"-" if head.seal is None else head.seal.hex().encode()
+        line = b"railwatch-journal %s %s %s %s\n" % (row, text, seal, _sum(row, text, seal).encode())
         if hasattr(os, "pwrite"):
             os.pwrite(self._handle, line.ljust(_HEAD_BYTES), 0)
         else:
@@ -149,8 +152,17 @@ class HeadFile:
         self.close()
 
 
-def _sum(row: bytes, text: bytes) -> str:
-    return hashlib.sha256(row + b" " + text).hexdigest()
+def _sum(*words: bytes) -> str:
+    return hashlib.sha256(b" ".join(words)).hexdigest()
+
+
+def seal_of(path: Path) -> bytes | None:
+    """The hash of the whole file, free places included; None while a write-ahead log belongs to it."""
+    with contextlib.suppress(FileNotFoundError):
+        if Path(f"{path}-wal").stat().st_size > 0:
+            return None
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").digest()
 
 
 def set_aside(path: Path, stamp: str) -> Path:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import os
+import shutil
 import sqlite3
 import uuid
 from collections.abc import Callable, Iterator
-from contextlib import closing
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
-from itertools import takewhile
+from itertools import islice
 from pathlib import Path
 from typing import Final
 
@@ -27,11 +29,13 @@ from railwatch.messaging.chain import (
     pages_fault,
     rows_after,
 )
-from railwatch.messaging.journal_file import Head, HeadFile, set_aside
+from railwatch.messaging.journal_file import SIDE_FILES, Head, HeadFile, seal_of, set_aside
 from railwatch.messaging.records import Ledger
 
 Connect = Callable[[str], sqlite3.Connection]
 
+_PAGE_BYTES: Final = 4096
+_LARGEST: Final = 16 * 1024**3
 INSERT: Final = "INSERT INTO journal VALUES (?,?,?,?,?,?,?,?,?,?)"
 
 
@@ -69,24 +73,27 @@ def open_file(path: Path, connect: Connect, unacknowledged_from: Severity, stamp
     if not path.exists() or path.stat().st_size == 0:
         if head is not None and head.row > 0:
             path.touch(0o600)
-            return renew(path, connect, Damage(1, "the file is gone or empty"), unacknowledged_from, stamp)
+            return renew(path, connect, Broken("the file is gone or empty"), unacknowledged_from, stamp)
         path.touch(0o600)
         return _made(connect(str(path)), uuid.uuid4().hex, unacknowledged_from)
+    changed = head is not None and head.seal is not None and seal_of(path) not in (None, head.seal)
     connection = connect(str(path))
     try:
-        damage = _damaged_beginning(connection, path, head)
-        if damage is None:
+        broken = _broken_beginning(connection, path, head)
+        if broken is None:
             migrate(connection)
             _set_up(connection)
             opened = _looked_at(connection, head, unacknowledged_from)
+            if opened.damage is None and changed:
+                opened.damage = Damage(opened.last.row + 1, "a byte of the file that belongs to no row was changed")
             if opened.damage is None:
                 return opened
-            damage = opened.damage
+            broken = Broken(opened.damage.reason, opened.damage.row - 1)
     except BaseException:
         connection.close()
         raise
     connection.close()
-    return renew(path, connect, damage, unacknowledged_from, stamp)
+    return renew(path, connect, broken, unacknowledged_from, stamp)
 
 
 def open_memory(unacknowledged_from: Severity) -> Opened:
@@ -94,8 +101,16 @@ def open_memory(unacknowledged_from: Severity) -> Opened:
     return _made(connect_sqlite(":memory:"), uuid.uuid4().hex, unacknowledged_from)
 
 
+@dataclass(frozen=True, slots=True)
+class Broken:
+    """Why a file is set aside, and the last row that may be taken from it; None: as far as rows are good."""
+
+    reason: str
+    last: int | None = None
+
+
 def renew(
-    path: Path, connect: Connect, damage: Damage, unacknowledged_from: Severity, stamp: str, journal_id: str = ""
+    path: Path, connect: Connect, broken: Broken, unacknowledged_from: Severity, stamp: str, journal_id: str = ""
 ) -> Opened:
     """Set the file at `path` aside and make a new one with every row before the damage.
 
@@ -106,14 +121,34 @@ def renew(
     made = _made(connect(str(path)), journal_id or uuid.uuid4().hex, unacknowledged_from)
     made.aside = aside
     try:
-        with closing(connect_sqlite(f"{aside.as_uri()}?mode=ro")) as old:
-            _copy(old, made)
-    except (sqlite3.Error, ValueError):  # nothing of it can be read, or there is no room for it
+        with _readable(aside) as readable, closing(connect_sqlite(f"{readable.as_uri()}?mode=ro")) as old:
+            _copy(old, made, broken.last)
+    except (sqlite3.Error, OSError, ValueError):  # nothing of it can be read, or there is no room for it
         if made.connection.in_transaction:
             made.connection.execute("ROLLBACK")
         made.ledger = Ledger(unacknowledged_from)
-    made.damage = Damage(min(damage.row, made.last.row + 1), damage.reason)
+    made.damage = Damage(made.last.row + 1, broken.reason)
     return made
+
+
+@contextmanager
+def _readable(path: Path) -> Iterator[Path]:
+    """The file, or, where whole pages are missing at its end, a copy filled up with zeros: shorter ones are not read."""
+    with path.open("rb") as file:
+        wanted = int.from_bytes(file.read(32)[28:32], "big") * _PAGE_BYTES
+    if not path.stat().st_size < wanted <= _LARGEST:
+        yield path
+        return
+    filled = path.with_name(f"{path.name}.filled")
+    try:
+        for suffix in ("", "-wal"):
+            if Path(f"{path}{suffix}").exists():
+                shutil.copyfile(f"{path}{suffix}", f"{filled}{suffix}")
+        os.truncate(filled, wanted)
+        yield filled
+    finally:
+        for suffix in ("", *SIDE_FILES):
+            Path(f"{filled}{suffix}").unlink(missing_ok=True)
 
 
 def explain(opened: Opened) -> bytes:
@@ -155,7 +190,7 @@ def _note_identity(connection: sqlite3.Connection, journal_id: str, anchor: Anch
     connection.executemany("INSERT OR REPLACE INTO meta VALUES (?,?)", values)
 
 
-def _damaged_beginning(connection: sqlite3.Connection, path: Path, head: Head | None) -> Damage | None:
+def _broken_beginning(connection: sqlite3.Connection, path: Path, head: Head | None) -> Broken | None:
     """Damage of the first page; raises JournalError for what is no journal, and must not be renamed away."""
     foreign = JournalError(
         f"journal {path} must be a journal of railwatch, but holds something else: name another file"
@@ -169,7 +204,7 @@ def _damaged_beginning(connection: sqlite3.Connection, path: Path, head: Head | 
             raise
         if head is None:
             raise foreign from None
-        return Damage(1, f"its beginning cannot be read ({error})")
+        return Broken(f"its beginning cannot be read ({error})")
     if application != APPLICATION_ID and head is None:
         raise foreign
     if noted is not None and noted[0] == str(version) and version > SCHEMA_VERSION:
@@ -178,7 +213,7 @@ def _damaged_beginning(connection: sqlite3.Connection, path: Path, head: Head | 
             "it was written by a newer railwatch; install that one, or name another file"
         )
     if application != APPLICATION_ID or noted is None or noted[0] != str(version):
-        return Damage(1, "its header is not what was written")
+        return Broken("its header is not what was written")
     return None
 
 
@@ -212,17 +247,18 @@ def _lost_end(connection: sqlite3.Connection, head: Head | None, found: Examined
     return None
 
 
-def _copy(old: sqlite3.Connection, made: Opened) -> None:
-    """Copy every good row, in one transaction, with the chain as it is."""
+def _copy(old: sqlite3.Connection, made: Opened, most: int | None) -> None:
+    """Copy every good row up to `most`, in one transaction, with the chain as it is."""
     found = examine(old)
     end = found.last if found.damage is None else found.damage.row - 1
+    end = end if most is None else min(end, most)
     last = Head(found.anchor.row, found.anchor.hash)
     if end <= last.row:
         return
 
     def good() -> Iterator[Row]:
         nonlocal last
-        for row in takewhile(lambda row: row.row <= end, rows_after(old, found.anchor.row)):
+        for row in islice(rows_after(old, found.anchor.row), end - found.anchor.row):
             made.ledger.take(row)
             last = Head(row.row, row.hash)
             yield row

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 import threading
 from contextlib import contextmanager
 
@@ -61,3 +62,35 @@ def publish(publishing, *seqs, **changes):
 def numbers(events):
     """(boot, seq) of every alert handed over."""
     return [(event.alert.epoch.boot, event.alert.seq) for event in events if isinstance(event, AlertReceived)]
+
+
+class Disk:
+    """Connections whose commits fail or hang when a test says so; `connect` goes to `Journal.open`."""
+
+    def __init__(self):
+        self.fault = None
+        self.hanging = threading.Event()
+        self.release = threading.Event()
+        disk = self
+
+        class Connection(sqlite3.Connection):
+            def execute(self, statement, *arguments):
+                if statement == "COMMIT" and disk.fault is not None:
+                    disk.commit_fails()
+                return super().execute(statement, *arguments)
+
+        self._factory = Connection
+
+    def connect(self, name):
+        return sqlite3.connect(name, isolation_level=None, check_same_thread=False, factory=self._factory)
+
+    def commit_fails(self):
+        if self.fault == "hang":
+            self.hanging.set()
+            assert self.release.wait(60)
+        else:
+            raise sqlite3.OperationalError(self.fault)
+
+    def heal(self):
+        self.fault = None
+        self.release.set()
