@@ -133,7 +133,7 @@ def renew(
 
 @contextmanager
 def _readable(path: Path) -> Iterator[Path]:
-    """The file; where whole pages are missing at its end, a copy filled up with zeros, for SQLite reads no shorter one."""
+    """The file, or a copy filled up with zeros where whole pages are missing: SQLite reads no shorter one."""
     with path.open("rb") as file:
         wanted = int.from_bytes(file.read(32)[28:32], "big") * _PAGE_BYTES
     if not path.stat().st_size < wanted <= _LARGEST:
