@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import secrets
-import time
 from collections import deque
 from collections.abc import Callable, Collection, Iterator, Sequence
 from pathlib import Path
@@ -13,6 +12,7 @@ from typing import Final, Self
 import zmq
 
 from railwatch.core.alerts import DEFAULT_LEASE_S, AckLevel, SectionState
+from railwatch.core.clock import elapsed_s
 from railwatch.core.errors import WireError
 from railwatch.messaging.asking import Acknowledgements
 from railwatch.messaging.belief import Belief
@@ -64,16 +64,7 @@ RECEIVE_LIMIT: Final = 10_000
 
 _STOP_CHECK_S: Final = 0.2
 _READY_A_POLL: Final = 64
-
-
-def elapsed_s() -> float:
-    """Seconds that never jump and that go on while the computer sleeps, where the system has such a clock.
-
-    A laptop closed for a minute must not open with a CLEAR of a minute ago.
-    """
-    if hasattr(time, "CLOCK_BOOTTIME"):
-        return time.clock_gettime(time.CLOCK_BOOTTIME)
-    return time.monotonic()
+_SEND_LIMIT: Final = 4
 
 
 class Client:
@@ -238,11 +229,12 @@ class Client:
         made.setsockopt(zmq.LINGER, 0)
         made.setsockopt(zmq.MAXMSGSIZE, MAX_MESSAGE_BYTES)
         made.setsockopt(zmq.RCVHWM, RECEIVE_LIMIT)
-        made.setsockopt(zmq.SNDHWM, 8)
-        made.setsockopt(zmq.IMMEDIATE, 1 if kind == zmq.DEALER else 0)  # no old nonces kept for a publisher to come
+        made.setsockopt(zmq.SNDHWM, _SEND_LIMIT)
+        # Not IMMEDIATE: libzmq 4.3.5 then aborts the process (fq.cpp, "!_more") if the hub dies between two frames of an
+        # answer. So a few old nonces wait for a hub that is to come.
         made.setsockopt(zmq.RECONNECT_IVL, 100)
         made.setsockopt(zmq.RECONNECT_IVL_MAX, 1000)
-        # A connection that died without a word (cable, sleep) is given up after 6 s and made anew.
+        # What died without a word (cable, sleep) is given up after 6 s and made anew.
         made.setsockopt(zmq.HEARTBEAT_IVL, 2000)
         made.setsockopt(zmq.HEARTBEAT_TIMEOUT, 6000)
         if self._keys is not None:
