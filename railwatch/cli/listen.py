@@ -8,6 +8,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from math import inf
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final
 
@@ -28,6 +29,9 @@ def listen(
     keys: Annotated[
         Path | None, typer.Option(help="Key file from `railwatch keys new`, for a site that asks for one.")
     ] = None,
+    position: Annotated[
+        Path | None, typer.Option(help="File that keeps how far it has come: started anew, it goes on there.")
+    ] = None,
     json: Annotated[bool, typer.Option("--json", help="One JSON document a line instead of a table.")] = False,
     count: Annotated[int | None, typer.Option(min=1, help="End after so many alerts.")] = None,
     for_s: Annotated[float | None, typer.Option("--for", min=0.0, help="End after so many seconds.")] = None,
@@ -36,16 +40,21 @@ def listen(
 
     With --json an alert is the line that was on the wire; everything else is {"event": ..., ...}.
     """
-    from railwatch.messaging.client import Client
+    from railwatch.messaging.client import PATIENCE_S, Client
     from railwatch.messaging.keys import ClientKeys
 
     known = None if keys is None else ClientKeys.load(keys)
-    with Client(connect, request_connect, keys=known) as client, _signals(client.stop) as received:
+    # Whoever keeps a position wants everything, however long it takes.
+    patience_s = PATIENCE_S if position is None else inf
+    with (
+        Client(connect, request_connect, keys=known, position=position, patience_s=patience_s) as client,
+        _signals(client.stop) as received,
+    ):
         try:
             if sys.stdout.isatty() and not json:
                 _live(client, connect, count, for_s)
             else:
-                _follow(client.events(for_s), count, _write_json if json else _write_text)
+                _follow(client, for_s, count, _write_json if json else _write_text)
         except BrokenPipeError:
             # The reader has gone (`| head`): what Python still holds for it must not fail a second time at exit.
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -70,12 +79,14 @@ def _signals(stop: Callable[[], None]) -> Iterator[list[int]]:
             signal.signal(number, handler)
 
 
-def _follow(events: Iterator[Event], count: int | None, write: Callable[[Event], None]) -> None:
+def _follow(client: Client, for_s: float | None, count: int | None, write: Callable[[Event], None]) -> None:
     from railwatch.messaging.events import AlertReceived
 
     left = count
-    for event in events:
+    for event in client.events(for_s):
         write(event)
+        if isinstance(event, AlertReceived):
+            client.done(event)
         if left is not None and isinstance(event, AlertReceived):
             left -= 1
             if left == 0:
@@ -113,6 +124,8 @@ def _live(client: Client, endpoint: str, count: int | None, for_s: float | None)
         while not client.stopped and left != 0 and time.monotonic() < end_s:
             for event in client.poll(min(_REFRESH_S, max(0.0, end_s - time.monotonic()))):
                 board.take(event)
+                if isinstance(event, AlertReceived):
+                    client.done(event)
                 if left is not None and isinstance(event, AlertReceived):
                     left -= 1
             if time.monotonic() - drawn_s >= _REFRESH_S:

@@ -22,6 +22,7 @@ COMMANDS: Final = (
     "doctor",
     "bench",
     "bridge",
+    "journal",
     "models",
     "keys",
 )

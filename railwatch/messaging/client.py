@@ -230,8 +230,8 @@ class Client:
         made.setsockopt(zmq.MAXMSGSIZE, MAX_MESSAGE_BYTES)
         made.setsockopt(zmq.RCVHWM, RECEIVE_LIMIT)
         made.setsockopt(zmq.SNDHWM, _SEND_LIMIT)
-        # Not IMMEDIATE: libzmq 4.3.5 then aborts the process (fq.cpp, "!_more") if the hub dies between two frames of an
-        # answer. So a few old nonces wait for a hub that is to come.
+        # Not IMMEDIATE: libzmq 4.3.5 then aborts the process (fq.cpp, "!_more") if the hub dies between two frames of
+        # an answer. So a few old nonces wait for a hub that is to come.
         made.setsockopt(zmq.RECONNECT_IVL, 100)
         made.setsockopt(zmq.RECONNECT_IVL_MAX, 1000)
         # What died without a word (cable, sleep) is given up after 6 s and made anew.

@@ -220,7 +220,7 @@ def _broken_beginning(connection: sqlite3.Connection, path: Path, head: Head | N
 def _looked_at(connection: sqlite3.Connection, head: Head | None, unacknowledged_from: Severity) -> Opened:
     ledger = Ledger(unacknowledged_from)
     found = examine(connection, ledger.take)
-    damage = found.damage or _lost_end(connection, head, found)
+    damage = found.damage or lost_end(connection, head, found)
     if damage is None and (fault := pages_fault(connection)) is not None:
         damage = Damage(found.last + 1, f"a page is damaged ({fault})")
     noted = connection.execute("SELECT value FROM meta WHERE key = 'journal_id'").fetchone() if damage is None else None
@@ -235,7 +235,7 @@ def _is_identity(journal_id: str, found: Examined, ledger: Ledger) -> bool:
     return journal_id in ledger.boots or (found.last == 0 and found.anchor.hash == genesis(journal_id))
 
 
-def _lost_end(connection: sqlite3.Connection, head: Head | None, found: Examined) -> Damage | None:
+def lost_end(connection: sqlite3.Connection, head: Head | None, found: Examined) -> Damage | None:
     """Damage where the journal ends before, or otherwise than, the last row that is known to have been committed."""
     if head is None or head.row <= found.anchor.row:
         return None
