@@ -76,7 +76,7 @@ def _axes(height: float, columns: int = 1) -> tuple[Figure, list[Axes]]:
 
 
 def _percent(axis: Axes, which: str = "y") -> None:
-    (axis.yaxis if which == "y" else axis.xaxis).set_major_formatter(PercentFormatter(1.0, decimals=0))
+    (axis.yaxis if which == "y" else axis.xaxis).set_major_formatter(PercentFormatter(1.0))
 
 
 def over_time(table: Table) -> Figure:
