@@ -32,6 +32,10 @@ def listen(
     position: Annotated[
         Path | None, typer.Option(help="File that keeps how far it has come: started anew, it goes on there.")
     ] = None,
+    ack: Annotated[
+        str | None, typer.Option(help="Tell the hub of every incident that it was received, or displayed.")
+    ] = None,
+    by: Annotated[str | None, typer.Option(help="With --ack, the name of this program or place.")] = None,
     json: Annotated[bool, typer.Option("--json", help="One JSON document a line instead of a table.")] = False,
     count: Annotated[int | None, typer.Option(min=1, help="End after so many alerts.")] = None,
     for_s: Annotated[float | None, typer.Option("--for", min=0.0, help="End after so many seconds.")] = None,
@@ -50,11 +54,13 @@ def listen(
         Client(connect, request_connect, keys=known, position=position, patience_s=patience_s) as client,
         _signals(client.stop) as received,
     ):
+        answer = _receipts(client, ack, by)
         try:
             if sys.stdout.isatty() and not json:
-                _live(client, connect, count, for_s)
+                _live(client, connect, count, for_s, answer)
             else:
-                _follow(client, for_s, count, _write_json if json else _write_text)
+                write = _write_json if json else _write_text
+                _follow(client, for_s, count, lambda event: (write(event), answer(event)))
         except BrokenPipeError:
             # The reader has gone (`| head`): what Python still holds for it must not fail a second time at exit.
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -79,7 +85,22 @@ def _signals(stop: Callable[[], None]) -> Iterator[list[int]]:
             signal.signal(number, handler)
 
 
-def _follow(client: Client, for_s: float | None, count: int | None, write: Callable[[Event], None]) -> None:
+def _receipts(client: Client, level: str | None, by: str | None) -> Callable[[Event], object]:
+    """What answers the hub for this program after each event. Raises ConfigError for half of the options."""
+    from railwatch.core.alerts import AckLevel
+    from railwatch.core.errors import ConfigError
+    from railwatch.messaging.receipts import Receipts
+
+    if level is None and by is None:
+        return lambda _: None
+    if level not in ("received", "displayed") or not by:
+        raise ConfigError(
+            f"--ack received or --ack displayed, and --by NAME, must be given together, but are {level!r} and {by!r}"
+        )
+    return Receipts(client.acknowledge, AckLevel(level.upper()), by).take
+
+
+def _follow(client: Client, for_s: float | None, count: int | None, write: Callable[[Event], object]) -> None:
     from railwatch.messaging.events import AlertReceived
 
     left = count
@@ -110,7 +131,9 @@ def _write_text(event: Event) -> None:
         sys.stdout.flush()
 
 
-def _live(client: Client, endpoint: str, count: int | None, for_s: float | None) -> None:
+def _live(
+    client: Client, endpoint: str, count: int | None, for_s: float | None, answer: Callable[[Event], object]
+) -> None:
     """The table in a terminal, drawn four times a second also while nothing arrives: ages and leases run on."""
     from rich.live import Live
 
@@ -126,6 +149,7 @@ def _live(client: Client, endpoint: str, count: int | None, for_s: float | None)
                 board.take(event)
                 if isinstance(event, AlertReceived):
                     client.done(event)
+                answer(event)
                 if left is not None and isinstance(event, AlertReceived):
                     left -= 1
             if time.monotonic() - drawn_s >= _REFRESH_S:

@@ -39,9 +39,11 @@ def text_of(event: Event) -> str | None:
             line = f"the journal of the hub does not reach back to alert {event.after.seq} of {event.after.epoch}"
         case kinds.ProtocolFault():
             line = f"a message was refused: {event.reason}"
+        case kinds.Answered(accepted=False):
+            line = f"an acknowledgement was refused: {event.reason}"
         case _:
             return None
-    return _printable(line)
+    return printable(line)
 
 
 def _alert_text(event: AlertReceived) -> str:
@@ -50,7 +52,8 @@ def _alert_text(event: AlertReceived) -> str:
 
 def _summary(alert: Alert) -> str:
     what = f"{alert.severity.value} {alert.kind.value} {alert.action.value}"
-    return f"{alert.seq} {what} section {alert.section_id}: {alert.why}"
+    where = f"section {alert.section_id}" if alert.section_id else "the whole site"
+    return f"{alert.seq} {what} {where}: {alert.why}"
 
 
 def _gap_text(gap: Gap) -> str:
@@ -59,7 +62,7 @@ def _gap_text(gap: Gap) -> str:
     return f"alerts {gap.first_missing} to {gap.last_missing} were missed"
 
 
-def _printable(text: str) -> str:
+def printable(text: str) -> str:
     """`text` without control characters: what came over the network must not steer the terminal."""
     return "".join(character if character.isprintable() else "\N{REPLACEMENT CHARACTER}" for character in text)
 
@@ -86,7 +89,9 @@ class Board:
             case kinds.SectionChanged():
                 self.since_s[event.section_id] = time.monotonic()
             case _:
-                self.notes.appendleft(text_of(event) or "")
+                note = text_of(event)
+                if note is not None:
+                    self.notes.appendleft(note)
 
     def table(self, states: dict[str, SectionState]) -> RenderableType:
         """The table; `states` are what the client believes at this moment."""
@@ -98,10 +103,10 @@ class Board:
         sections = Table("section", "state", "since", title=f"railwatch  {self.endpoint}", title_justify="left")
         for name, state in states.items():
             since_s = time.monotonic() - self.since_s.get(name, time.monotonic())
-            sections.add_row(Text(_printable(name)), Text(state.value, style=_STYLES[state.value]), f"{since_s:.0f} s")
+            sections.add_row(Text(printable(name)), Text(state.value, style=_STYLES[state.value]), f"{since_s:.0f} s")
         if not states:
             sections.add_row("-", Text("UNKNOWN", style=_STYLES["UNKNOWN"]), "nothing heard yet")
-        lines = [Text(_printable(_alert_text(event)), no_wrap=True, overflow="ellipsis") for event in self.alerts]
+        lines = [Text(printable(_alert_text(event)), no_wrap=True, overflow="ellipsis") for event in self.alerts]
         notes = [Text(note, style="yellow", no_wrap=True, overflow="ellipsis") for note in self.notes]
         return Group(sections, self._incidents(), *lines, *notes)
 
@@ -111,8 +116,10 @@ class Board:
 
         incidents = self.status.open_incidents if self.status is not None else ()
         title = f"open incidents at the last status: {len(incidents)}"
-        found = Table("incident", "section", "severity", "opened at", title=title, title_justify="left")
+        names = ("incident", "section", "severity", "level", "opened at")
+        found = Table(*names, title=title, title_justify="left")
         for incident in incidents[:_LAST_ALERTS]:
-            row = (incident.incident_id, incident.section_id, incident.severity.value, incident.opened_at)
-            found.add_row(*(Text(_printable(cell)) for cell in row))
+            level = "-" if incident.level is None else f"{incident.level.value} by {incident.by}"
+            row = (incident.incident_id, incident.section_id, incident.severity.value, level, incident.opened_at)
+            found.add_row(*(Text(printable(cell)) for cell in row))
         return found

@@ -16,6 +16,7 @@ COMMANDS: Final = (
     "watch",
     "detect",
     "listen",
+    "ack",
     "relay",
     "replay",
     "check",
