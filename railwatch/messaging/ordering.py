@@ -88,6 +88,8 @@ class Ordering:
     def alert(self, alert: Alert, payload: bytes, now_s: float) -> tuple[bool, list[Event]]:
         """Take in a live alert: whether it is new, and what is to be told."""
         told = self._hear(now_s) + self._follow(alert.site_id, alert.epoch, alert.seq - 1, now_s)
+        if self._at is not None and self._is_later(self._at.epoch, alert.epoch):
+            return False, told  # fetched already, from the hub that followed
         if self._at is not None and self._at.epoch == alert.epoch and alert.seq <= self._at.seq:
             if self._journaled or self._digests.get(alert.seq) == digest(payload):
                 return False, told
@@ -112,7 +114,8 @@ class Ordering:
         if seq_last < max(counted, self._target) and not self._journaled:
             told.append(self._begin(site_id, epoch, now_s))
         self._target = max(self._target, seq_last)
-        if self._at != Mark(epoch, self._target):
+        ahead = self._at is not None and self._is_later(self._at.epoch, epoch)
+        if self._at != Mark(epoch, self._target) and not ahead:
             self._fill(now_s)
         return told
 
@@ -159,7 +162,7 @@ class Ordering:
         if request is None or request not in self._asked:
             return []
         self._asked.clear()
-        self._want_open, self._ask_from_s = False, now_s
+        self._want_open, self._ask_from_s, self._journaled = False, now_s, False
         return self._give_up()
 
     def tick(self, now_s: float) -> list[Event]:
@@ -206,12 +209,12 @@ class Ordering:
     def _begin(self, site_id: str, epoch: Epoch, now_s: float) -> Restarted:
         """The hub was started anew: what it sent before may not have arrived, so it is asked for first."""
         previous = self._source[1] if self._source is not None else epoch
-        self._source, self._target, self._journaled, self._want_open = (site_id, epoch), 0, False, True
+        self._source, self._target, self._want_open = (site_id, epoch), 0, True
         self._digests.clear()
         self._asked.clear()
         self._ask_from_s, self._waited_s = now_s, 0.0
         if previous == epoch:  # a hub without a journal: nothing of the earlier count is left
-            self._at, self._filling = Mark(epoch, 0), False
+            self._at, self._filling, self._journaled = Mark(epoch, 0), False, False
             self._held.clear()
         else:
             self._fill(now_s)
@@ -248,6 +251,12 @@ class Ordering:
                 told += [*self._gap_before(alert), self._hand_over(alert, payload, replayed=False)]
         return told
 
+    def _is_later(self, one: Epoch, other: Epoch) -> bool:
+        """Whether an epoch began after another; of two journals, the one that speaks now is the later."""
+        if one.journal_id == other.journal_id:
+            return one.boot > other.boot
+        return self._source is not None and one == self._source[1]
+
     def _gap_before(self, alert: Alert) -> list[Event]:
         """What is missing between what was handed over and this alert of the same epoch, or the first of a new one."""
         if self._at is None:
@@ -260,8 +269,12 @@ class Ordering:
         if self._source is None:
             return []
         epoch = self._source[1]
-        told = self._leave(epoch)
+        told: list[Event] = []
+        if self._at is not None and self._is_later(self._at.epoch, epoch):
+            self._filling = False  # a hub has answered that is not yet heard: nothing of this one is missing
+            return told
         if self._at is None or self._at.epoch != epoch:
+            told += self._leave(epoch)
             self._at = Mark(epoch, 0)
         told += self._release(with_gaps=False)
         if self._at.seq >= self._target:
@@ -276,7 +289,7 @@ class Ordering:
         while self._held and self._source is not None:
             alert, payload = self._held[0]
             here = self._at is not None and self._at.epoch == alert.epoch
-            past = self._at is not None and self._at.epoch == self._source[1] and not here
+            past = self._at is not None and self._is_later(self._at.epoch, alert.epoch)
             if past or (self._at is not None and here and alert.seq <= self._at.seq):
                 self._held.popleft()
                 continue

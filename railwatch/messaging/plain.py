@@ -9,7 +9,7 @@ from __future__ import annotations
 import dataclasses
 import math
 import types
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from enum import Enum
 from functools import cache
 from typing import Any, Final, get_args, get_origin, get_type_hints
@@ -67,17 +67,24 @@ def from_plain(raw: object, hint: Any, where: str) -> Any:  # noqa: ANN401 - wha
     Raises:
         WireError: A key is missing or unknown, a type is wrong, or the dataclass refuses the value.
     """
+    return _reader(hint)(raw, where)
+
+
+@cache
+def _reader(hint: Any) -> Callable[[object, str], Any]:  # noqa: ANN401 - an annotation
+    """What reads values of an annotation; found once, for asking an annotation takes longer than reading a value."""
     if (inner := optional_of(hint)) is not None:
-        return None if raw is None else from_plain(raw, inner, where)
+        read = _reader(inner)
+        return lambda raw, where: None if raw is None else read(raw, where)
     if hint is Epoch:
-        return _epoch(raw, where)
+        return _epoch
     if dataclasses.is_dataclass(hint):
-        return _dataclass(raw, hint, where)
+        return lambda raw, where: _dataclass(raw, hint, where)
     if get_origin(hint) is not None:
-        return _many_from_plain(raw, hint, where)
+        return lambda raw, where: _many_from_plain(raw, hint, where)
     if issubclass(hint, Enum):
-        return _enum(raw, hint, where)
-    return _scalar(raw, hint, where)
+        return lambda raw, where: _enum(raw, hint, where)
+    return lambda raw, where: _scalar(raw, hint, where)
 
 
 def shown(value: object) -> str:

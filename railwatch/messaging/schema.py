@@ -16,7 +16,21 @@ from typing import Any, Final, get_args, get_origin
 
 from railwatch.core.alerts import SCHEMA_VERSION, Alert, AlertObject, Epoch, Status
 from railwatch.messaging.plain import MAX_EPOCH_LENGTH, MAX_INTEGER, fields_of, optional_of
+from railwatch.messaging.requests import (
+    MAX_BATCH_ALERTS,
+    MAX_TEXT,
+    Acked,
+    AckRequest,
+    Mark,
+    Refused,
+    ReplayHeader,
+    ReplayRequest,
+)
 from railwatch.messaging.wire import MAX_NONCE_LENGTH
+
+_REQUEST: Final[Mapping[str, Any]] = MappingProxyType(
+    {"pattern": "^[A-Za-z0-9_-]+$", "minLength": 1, "maxLength": MAX_NONCE_LENGTH}
+)
 
 _LIMITS: Final[Mapping[tuple[type, str], Mapping[str, Any]]] = MappingProxyType(
     {
@@ -29,6 +43,13 @@ _LIMITS: Final[Mapping[tuple[type, str], Mapping[str, Any]]] = MappingProxyType(
             "items": {"type": "string", "pattern": "^[A-Za-z0-9_-]+$", "minLength": 1, "maxLength": MAX_NONCE_LENGTH}
         },
         (Status, "lease_s"): {"exclusiveMinimum": 0},
+        (Mark, "seq"): {"minimum": 0},
+        **{(body, "request"): _REQUEST for body in (ReplayRequest, ReplayHeader, AckRequest, Acked)},
+        (Refused, "request"): {"anyOf": [{**_REQUEST, "type": "string"}, {"type": "null"}]},
+        (ReplayHeader, "open"): {"minimum": 0, "maximum": MAX_BATCH_ALERTS},
+        (ReplayHeader, "alerts"): {"minimum": 0, "maximum": MAX_BATCH_ALERTS},
+        (AckRequest, "incident_id"): {"minLength": 1, "maxLength": MAX_TEXT},
+        (AckRequest, "by"): {"minLength": 1, "maxLength": MAX_TEXT},
     }
 )
 """What the dataclasses check when they are made, and annotations cannot say."""
@@ -44,9 +65,20 @@ def status_schema() -> dict[str, Any]:
     return _document(Status, "The state of a site, as sent every second on status/<site_id>.")
 
 
+def request_schemas() -> dict[str, dict[str, Any]]:
+    """File name to schema of the payloads on the request socket."""
+    return {
+        "replay.schema.json": _document(ReplayRequest, "Payload of REPLAY: asks for the alerts after a mark."),
+        "replayed.schema.json": _document(ReplayHeader, "First payload of REPLAYED; the alerts follow, a frame each."),
+        "ack.schema.json": _document(AckRequest, "Payload of ACK: says how far an incident has come."),
+        "acked.schema.json": _document(Acked, "Payload of ACKED: the acknowledgement is in the journal."),
+        "refused.schema.json": _document(Refused, "Payload of REFUSED: a request is not granted."),
+    }
+
+
 def schema_files() -> dict[str, str]:
     """File name to text of every published schema."""
-    schemas = {"alert.schema.json": alert_schema(), "status.schema.json": status_schema()}
+    schemas = {"alert.schema.json": alert_schema(), "status.schema.json": status_schema(), **request_schemas()}
     return {name: json.dumps(schema, indent=2) + "\n" for name, schema in schemas.items()}
 
 

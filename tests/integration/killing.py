@@ -161,13 +161,12 @@ def wait_for_the_rest(context, path, endpoints, everybody) -> None:
     """One more hub, that publishes nothing, until every reader has what there is; ended in peace by its own pipe."""
     last = context.Process(target=hub, args=(str(path), *endpoints, 3600.0))
     last.start()
-    quiet_s, seen, begun_s = time.monotonic(), -1, time.monotonic()
-    pause = threading.Event()
-    while time.monotonic() - quiet_s < 3.0 and time.monotonic() - begun_s < 120:
+    with sqlite3.connect(path) as raw:
+        newest = raw.execute("SELECT epoch, seq FROM journal WHERE kind = 'alert' ORDER BY row DESC LIMIT 1").fetchone()
+    raw.close()
+    pause, deadline_s = threading.Event(), time.monotonic() + 60
+    while time.monotonic() < deadline_s and not all(reader.handed[-1:] == [newest] for reader in everybody):
         pause.wait(0.05)
-        total = sum(len(reader.handed) for reader in everybody)
-        if total != seen:
-            seen, quiet_s = total, time.monotonic()
     os.kill(last.pid, signal.SIGKILL)
     last.join()
 

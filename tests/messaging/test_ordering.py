@@ -243,6 +243,18 @@ def test_an_alert_that_died_with_its_hub_unjournaled_keeps_its_place():
     assert seqs(hub.answer()) == [(1, 2, True), (1, 3, False), (2, 1, True)]
 
 
+def test_a_hub_that_answers_before_it_is_heard_gives_nothing_twice():
+    hub = Hub(journal=[make(1), make(2), make(1, SECOND), make(2, SECOND)])
+    hub.status(2)
+    assert seqs(hub.answer()) == [(1, 1, True), (1, 2, True), (2, 1, True), (2, 2, True)]
+    assert hub.alert(2) == [], "the old hub's words are still in the buffer"
+    assert hub.status(2) == []
+    assert hub.alert(1, SECOND) == [Restarted(FIRST, SECOND)]
+    assert hub.alert(2, SECOND) == []
+    assert hub.alert(3, SECOND) == [AlertAhead(make(3, SECOND))]
+    assert seqs(hub.answer()) == [(2, 3, False)]
+
+
 def test_what_retention_let_go_is_a_gap():
     hub = Hub(at=("yard", Mark(FIRST, 1)), journal=[make(5), make(6)])
     hub.status(6)
@@ -313,7 +325,7 @@ def test_a_question_without_an_answer_is_put_again_and_either_answer_counts_once
 @given(st.data())
 def test_whatever_is_lost_all_are_handed_over_once_and_in_order(data):
     """A hub of three runs, a client that loses live messages, is answered in pieces, and is itself started anew."""
-    hub, got = Hub(patience_s=inf), []
+    hub, got, asked = Hub(patience_s=inf), [], []
     for boot in (1, 2, 3):
         epoch = Epoch("j", boot)
         total = data.draw(st.integers(0, 6))
@@ -324,14 +336,17 @@ def test_whatever_is_lost_all_are_handed_over_once_and_in_order(data):
             if data.draw(st.booleans()):
                 got += hub.status(seq, epoch)
             if data.draw(st.booleans()) and (request := hub.question()):
-                got += hub.answer(request, most=data.draw(st.integers(1, 3)))
+                asked.append(request)
+            if asked and data.draw(st.booleans()):  # now, or by a hub that is not heard yet
+                got += hub.answer(asked.pop(0), most=data.draw(st.integers(1, 3)))
         if data.draw(st.booleans()):  # the client ends; its position is what it was handed
             done = [event.alert for event in got if isinstance(event, AlertReceived)]
             at = ("yard", Mark(done[-1].epoch, done[-1].seq)) if done else None
             fresh = Hub(at=at, history=History.ALL, patience_s=inf, journal=hub.journal)
-            hub = fresh
+            hub, asked = fresh, []
     last = len([alert for alert in hub.journal if alert.epoch == Epoch("j", 3)])
     got += hub.status(last, Epoch("j", 3))
+    hub.now_s += ANSWER_S
     while (request := hub.question()) is not None:
         hub.now_s += ANSWER_S
         got += hub.answer(request)

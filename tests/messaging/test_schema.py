@@ -12,7 +12,16 @@ from jsonschema import Draft202012Validator
 
 from railwatch.core.errors import WireError
 from railwatch.messaging import wire
-from railwatch.messaging.schema import alert_schema, schema_files, status_schema
+from railwatch.messaging.requests import (
+    Acked,
+    AckRequest,
+    Refused,
+    ReplayHeader,
+    ReplayRequest,
+    decode_body,
+    encode_body,
+)
+from railwatch.messaging.schema import alert_schema, request_schemas, schema_files, status_schema
 from tests.strategies import alerts, statuses
 
 ALERT = Draft202012Validator(alert_schema())
@@ -110,6 +119,33 @@ def test_schema_and_reader_refuse_the_same(text, validator, decode):
         assert not validator.is_valid(case), case
         with pytest.raises(WireError):
             decode(json.dumps(case).encode())
+
+
+REQUESTS = [
+    ("replay", ReplayRequest, {"request": "r", "after": {"epoch": "j.1", "seq": 0}, "open": True}),
+    ("replay", ReplayRequest, {"request": "r", "after": None, "open": False}),
+    ("replayed", ReplayHeader, {"request": "r", "known": True, "more": False, "open": 0, "alerts": 2}),
+    ("ack", AckRequest, {"request": "r", "incident_id": "i", "level": "ACKNOWLEDGED", "by": "anna"}),
+    ("acked", Acked, {"request": "r"}),
+    ("refused", Refused, {"request": None, "reason": ""}),
+]
+REQUEST_LIMITS = [
+    *[("request", "a b"), ("request", ""), ("request", "x" * 65), ("after", {"epoch": "j", "seq": 1}), ("by", "")],
+    *[("after", {"epoch": "j.1", "seq": -1}), ("level", "READ"), ("alerts", 513), ("open", -1), ("incident_id", "")],
+    ("by", "x" * 201),
+]
+
+
+@pytest.mark.parametrize(("name", "kind", "document"), REQUESTS)
+def test_schema_and_reader_of_requests_refuse_the_same(name, kind, document):
+    validator = Draft202012Validator(request_schemas()[f"{name}.schema.json"])
+    validator.validate(document)
+    assert json.loads(encode_body(decode_body(json.dumps(document).encode(), kind))) == document
+    limits = [{**document, key: value} for key, value in REQUEST_LIMITS if document.get(key) is not None]
+    for case in [*wrong_values(document), *limits]:
+        assert not validator.is_valid(case), case
+        with pytest.raises(WireError):
+            decode_body(json.dumps(case).encode(), kind)
 
 
 def test_the_files_are_written_by_the_command_that_the_failing_test_names(tmp_path, root):
