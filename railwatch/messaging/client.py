@@ -28,6 +28,7 @@ from railwatch.messaging.events import (
 )
 from railwatch.messaging.frames import receive
 from railwatch.messaging.keys import ClientKeys
+from railwatch.messaging.link import Link
 from railwatch.messaging.ordering import History, Ordering
 from railwatch.messaging.plain import shown
 from railwatch.messaging.position import Position
@@ -46,7 +47,6 @@ from railwatch.messaging.requests import (
     encode_body,
 )
 from railwatch.messaging.wire import (
-    MAX_MESSAGE_BYTES,
     NONCE_VERB,
     decode_alert,
     decode_status,
@@ -59,12 +59,8 @@ RETRY_S: Final = 0.1
 PATIENCE_S: Final = 5.0
 ACK_TIMEOUT_S: Final = 10.0
 FAULT_INTERVAL_S: Final = 1.0
-RECEIVE_LIMIT: Final = 10_000
-"""Messages kept while the user of the client is busy; beyond it they are lost, and told as a gap."""
-
 _STOP_CHECK_S: Final = 0.2
 _READY_A_POLL: Final = 64
-_SEND_LIMIT: Final = 4
 
 
 class Client:
@@ -115,7 +111,7 @@ class Client:
     ) -> None:
         alerts = connect_endpoint("connect", connect)
         requests = connect_endpoint("request_connect", request_connect or next_port("connect", connect))
-        self._site_id, self._keys, self._clock = site_id, keys, clock
+        self._site_id, self._clock = site_id, clock
         self._sections = None if sections is None else frozenset(sections)
         self._belief, self._acknowledgements = Belief(max_lease_s), Acknowledgements(ACK_TIMEOUT_S)
         self._position = None if position is None else Position(position)
@@ -125,14 +121,7 @@ class Client:
         self._next_nonce_s = self._next_ask_s = float("-inf")
         self._next_fault_s, self._suppressed = float("-inf"), 0
         self._stopped = False
-        self._context = zmq.Context()
-        self._alerts = self._socket(zmq.SUB, alerts)
-        for prefix in subscriptions(site_id):
-            self._alerts.subscribe(prefix)
-        self._requests = self._socket(zmq.DEALER, requests)
-        self._poller = zmq.Poller()
-        for source in (self._alerts, self._requests):
-            self._poller.register(source, zmq.POLLIN)
+        self._link = Link(alerts, requests, subscriptions(site_id), keys, clock())
 
     def poll(self, timeout_s: float) -> list[Event]:
         """What happened: the events of one message, or of time gone by; empty when `timeout_s` seconds passed."""
@@ -148,7 +137,8 @@ class Client:
             due_s = min(deadline_s, self._next_nonce_s, expiry_s, max(self._due_s(), self._next_ask_s))
             wait_s = min(max(0.0, due_s - now_s), _STOP_CHECK_S)
             if not self._ready:
-                self._poller.poll(int(wait_s * 1000) + 1)
+                self._link.renew_if_deaf(now_s)
+                self._link.wait(int(wait_s * 1000) + 1)
         return []
 
     def events(self, timeout_s: float | None = None) -> Iterator[Event]:
@@ -216,31 +206,13 @@ class Client:
     def close(self) -> None:
         """Close the sockets; idempotent."""
         self._stopped = True
-        self._context.destroy(linger=0)
+        self._link.close()
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None) -> None:
         self.close()
-
-    def _socket(self, kind: int, endpoint: str) -> zmq.Socket[bytes]:
-        made: zmq.Socket[bytes] = self._context.socket(kind)
-        made.setsockopt(zmq.LINGER, 0)
-        made.setsockopt(zmq.MAXMSGSIZE, MAX_MESSAGE_BYTES)
-        made.setsockopt(zmq.RCVHWM, RECEIVE_LIMIT)
-        made.setsockopt(zmq.SNDHWM, _SEND_LIMIT)
-        # Not IMMEDIATE: libzmq 4.3.5 then aborts the process (fq.cpp, "!_more") if the hub dies between two frames of
-        # an answer. So a few old nonces wait for a hub that is to come.
-        made.setsockopt(zmq.RECONNECT_IVL, 100)
-        made.setsockopt(zmq.RECONNECT_IVL_MAX, 1000)
-        # What died without a word (cable, sleep) is given up after 6 s and made anew.
-        made.setsockopt(zmq.HEARTBEAT_IVL, 2000)
-        made.setsockopt(zmq.HEARTBEAT_TIMEOUT, 6000)
-        if self._keys is not None:
-            self._keys.apply(made)
-        made.connect(endpoint)
-        return made
 
     def _wanted(self, section_id: str) -> bool:
         return self._sections is None or section_id in self._sections
@@ -287,16 +259,16 @@ class Client:
     def _send(self, verb: bytes, payload: bytes) -> bool:
         """Whether it is on its way; it is not when nobody is there yet, or not reading."""
         try:
-            self._requests.send_multipart([verb, payload], zmq.NOBLOCK)
+            self._link.requests.send_multipart([verb, payload], zmq.NOBLOCK)
         except zmq.Again:
             return False
         return True
 
     def _read(self) -> list[Event]:
         """The events of the next messages, if there are any; one that is not right is a fault, never an error."""
-        told = self._taken(receive(self._alerts, most=2), self._take)
+        told = self._taken(receive(self._link.alerts, most=2), self._take)
         if not self._ready:  # what was fetched before is handed over before more is taken in
-            told += self._taken(receive(self._requests, most=2 * MAX_BATCH_ALERTS + 2), self._take_answer)
+            told += self._taken(receive(self._link.requests, most=2 * MAX_BATCH_ALERTS + 2), self._take_answer)
         return told
 
     def _taken(self, frames: list[bytes] | None, take: Callable[[list[bytes]], list[Event]]) -> list[Event]:
@@ -314,6 +286,7 @@ class Client:
         return at_once + self._changes()
 
     def _take(self, frames: list[bytes]) -> list[Event]:
+        self._link.heard(self._clock())
         if len(frames) != 2:
             raise WireError(f"a message must have a topic and a payload, but the one on {shown(frames[0])} has not")
         topic = parse_topic(frames[0])
@@ -342,6 +315,8 @@ class Client:
         told = self._ordering.status(status.site_id, status.epoch, status.seq_last, self._clock())
         self._forget_if_restarted(told)
         age_s = self._belief.status(status, self._clock())
+        if age_s is not None:
+            self._link.echoed(self._clock())
         self._next_nonce_s = float("-inf")
         self._begin_position(site_id)
         return [*told, StatusReceived(status, age_s)]
