@@ -3,8 +3,8 @@
     python benchmarks/bridge_outage.py [--down 30] [--rate 20]
 
 Needs the environment of the tests and mosquitto (Debian). Alerts go out all the time; the broker writes sessions down
-at once (docs/bridges.md). Then two more: how long until the broker says UNKNOWN of every section when the bridge is frozen
-(SIGSTOP), and whether a broker that comes back without its bridge still holds a CLEAR.
+at once (docs/bridges.md). Then two more: how long until the broker says UNKNOWN of every section when the bridge is
+frozen (SIGSTOP), and whether a broker that comes back without its bridge still holds a CLEAR.
 """
 
 from __future__ import annotations
