@@ -67,8 +67,9 @@ class Middleman:
         with contextlib.suppress(OSError):
             while True:
                 client, _ = self._server.accept()
+                self._sockets.append(client)
                 hub = socket.create_connection(self._upstream)
-                self._sockets += [client, hub]
+                self._sockets.append(hub)
                 self.connections += 1
                 self._start(self._up, client, hub)
                 self._start(self._down, hub, client)
@@ -100,6 +101,7 @@ class Middleman:
         with contextlib.suppress(OSError):
             self._server.shutdown(socket.SHUT_RDWR)
         self._server.close()
+        self._threads[0].join()  # no further connection from here on
         self._end(*self._sockets)
         for thread in self._threads:
             thread.join()
