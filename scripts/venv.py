@@ -24,7 +24,9 @@ import hashlib
 import os
 import platform
 import shutil
+import stat
 import subprocess
+import time
 import tomllib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -55,6 +57,7 @@ def folder_of(extras: Sequence[str], requirements: Sequence[str]) -> Path:
 def make(folder: Path, requirements: Sequence[str]) -> None:
     """Build the environment anew; the mark that it is complete comes last."""
     shutil.rmtree(folder, ignore_errors=True)
+    begun = time.monotonic()
     sys.stderr.write(f"making {folder} (once) ...\n")
     if (
         subprocess.run([sys.executable, "-I", "-m", "venv", str(folder)], stdout=sys.stderr, check=False).returncode
@@ -67,6 +70,9 @@ def make(folder: Path, requirements: Sequence[str]) -> None:
         shutil.rmtree(folder, ignore_errors=True)
         sys.exit("pip could not install the dependencies; its message is above")
     (folder / COMPLETE).touch()
+    files = (path.lstat() for path in folder.rglob("*") if not path.is_symlink())
+    megabytes = sum(found.st_size for found in files if stat.S_ISREG(found.st_mode)) / 1e6
+    sys.stderr.write(f"made in {time.monotonic() - begun:.0f} s, {megabytes:.0f} MB\n")
 
 
 def python_of(folder: Path) -> Path:

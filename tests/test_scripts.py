@@ -93,3 +93,12 @@ def test_every_dependency_is_pinned(root, venv):
     named = {re.split(r"[>=<\[;]", item)[0].strip().lower().replace("_", "-") for item in needs}
     text = (root / "constraints.txt").read_text(encoding="utf-8").lower().replace("_", "-")
     assert named <= set(re.findall(r"^([a-z0-9.-]+)==", text, re.MULTILINE))
+
+
+def test_the_wheel_and_the_sdist_hold_what_they_must_and_nothing_else(root):
+    command = [sys.executable, str(root / "scripts" / "wheel_check.py"), "--contents-only"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode != 0 and "-m pip install ... failed" in done.stderr:
+        pytest.skip("hatchling, which builds the distributions, cannot be fetched here")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "FAULT" not in done.stdout
