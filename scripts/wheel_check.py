@@ -3,8 +3,8 @@
     python3 scripts/wheel_check.py [--work FOLDER] [--model FILE] [--contents-only]
 
 Needs the network for pip, nothing else: the environment, the home folder and the working directory are new, no cache of
-pip is used, and the checkout is not on the path. The default model is the one in the wheel; --model names another. Prints
-sizes and times, and what fails; the exit code is 1 then. Standard library only.
+pip is used, and the checkout is not on the path. The default model is the one in the wheel; --model names another.
+Prints sizes and times, and what fails; the exit code is 1 then. Standard library only.
 """
 
 from __future__ import annotations
