@@ -48,6 +48,7 @@ def test_every_alert_arrives_in_order_although_the_receiver_fails_at_first(tmp_p
 
 def test_a_request_is_signed_with_its_time_and_names_its_alert(tmp_path, receiver):
     with hub(tmp_path) as site, feeding(site, sink(receiver), tmp_path):
+        assert site.publishing.wait_subscribers(1, 30.0)  # what was sent before is fetched, and marked as old
         site.alert(why="Gämse")
         receiver.wait(receiver.accepted)
     _, _, headers, body = receiver.requests[0]
@@ -62,6 +63,7 @@ def test_a_request_is_signed_with_its_time_and_names_its_alert(tmp_path, receive
 def test_a_bridge_that_was_down_catches_up_and_repeats_nothing_confirmed(tmp_path, receiver):
     with hub(tmp_path) as site:
         with feeding(site, sink(receiver), tmp_path):
+            assert site.publishing.wait_subscribers(1, 30.0)
             site.alerts(3)
             receiver.wait(lambda: len(receiver.accepted()) >= 3)
         site.alerts(4)
