@@ -82,8 +82,12 @@ class RequestDesk:
             handler = self._handlers.get(verb, _unknown(verb)) if may else _not_allowed(peer, verb)
             handler(peer, payload)
         except WireError as error:
-            refused = Refused(request_of(payload), str(error))
-            self.reply(peer, REFUSED_VERB, [encode_body(refused)])
+            self._refuse(peer, payload, str(error))
+        except Exception as error:  # noqa: BLE001 - a mistake in a handler must not keep alerts from going out
+            self._refuse(peer, payload, f"the hub failed over it ({error!r})")
+
+    def _refuse(self, peer: Peer, payload: bytes, reason: str) -> None:
+        self.reply(peer, REFUSED_VERB, [encode_body(Refused(request_of(payload), reason))])
 
 
 def may_all(_user_id: str | None, _verb: bytes) -> bool:

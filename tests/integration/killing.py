@@ -40,7 +40,10 @@ Key = tuple[str, int]
 def hub(path: str, bind: str, request_bind: str, pause_s: float) -> None:
     """Publish alerts until killed; acknowledgements are answered after their commit."""
 
+    ready = threading.Event()
+
     def acknowledge(peer, payload):
+        ready.wait()
         request = decode_body(payload, AckRequest)
         record = Record.acknowledgement(request.incident_id, request.level, request.by, None)
         publisher.record(record, lambda: publisher.reply(peer, ACKED_VERB, encode_body(Acked(request.request))))
@@ -50,6 +53,7 @@ def hub(path: str, bind: str, request_bind: str, pause_s: float) -> None:
         journal, site_id="yard", body=StatusBody({"s1": SectionState.OCCUPIED}), on_trouble=lambda *_: None,
         bind=bind, request_bind=request_bind, handlers={ACK_VERB: acknowledge},
     )  # fmt: skip
+    ready.set()
     never = threading.Event()
     seq = 0
     while not never.wait(pause_s):

@@ -304,6 +304,18 @@ def test_other_verbs_are_handed_to_their_handlers_and_answered_from_any_thread(t
             client.acknowledge("i1", AckLevel.ACKNOWLEDGED, "")
 
 
+def test_a_mistake_in_a_handler_is_told_to_who_asked_and_alerts_go_on(tmp_path):
+    def mistaken(*_):
+        raise KeyError("mistake")
+
+    with outlet(tmp_path / "j.db", handlers={ACK_VERB: mistaken}) as publishing, follow(publishing) as client:
+        client.acknowledge("i1", AckLevel.RECEIVED, "anna")
+        events = until(client, lambda event: isinstance(event, Answered))
+        assert (events[-1].accepted, "mistake" in events[-1].reason) == (False, True)
+        publish(publishing, 1)
+        until(client, got((1, 1)))
+
+
 def test_an_acknowledgement_that_nobody_answers_is_repeated_and_then_given_up(tmp_path):
     offset, asked = [0.0], []
     with (
