@@ -12,7 +12,8 @@ cpu = set -e; python="$$($(PYTHON3) scripts/venv.py cpu)";
 dev = set -e; python="$$($(PYTHON3) scripts/venv.py cpu bridge relay classifiers cluster dev)";
 
 .DEFAULT_GOAL := help
-.PHONY: help scenes demo test check lint format-check types imports tree hooks bench format constraints clean
+STEPS ?= 3000
+.PHONY: help detector scenes demo test check lint format-check types imports tree hooks bench format constraints clean
 
 help:  ## what can be made
 	@sed -n 's/^\([a-z-]*\):.*  ## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 22
@@ -53,6 +54,13 @@ scenes:  ## render the scenes in an environment of their own, Python 3.11 (SCENE
 	@[ -e "$(SCENES_VENV)/.complete" ] || { $(PYTHON3) -m venv "$(SCENES_VENV)" \
 	  && "$(SCENES_VENV)/bin/pip" install -q -r scenes/requirements.txt && touch "$(SCENES_VENV)/.complete"; }
 	@"$(SCENES_VENV)/bin/python" -m scenes.render $(SCENES)
+
+detector:  ## train the default detector anew: hours; needs ../shared and the environment of the scenes (STEPS=)
+	@[ -e "$(SCENES_VENV)/.complete" ] || { echo "detector needs the environment of the scenes: make scenes SCENES=nobody" >&2; exit 1; }
+	@"$(SCENES_VENV)/bin/python" -m models.recipes.railwatch_nano.render_training build/detector/rendering --layouts 12
+	@$(dev) "$$python" -m models.recipes.railwatch_nano.train --out build/detector --shared "$(SHARED)" \
+	  --rendering build/detector/rendering --steps $(STEPS); \
+	"$$python" -m models.recipes.railwatch_nano.export build/detector/last.pt build/detector/railwatch-nano.onnx
 
 format:  ## format the code and mend what ruff can mend
 	@$(dev) "$$python" -m ruff check --fix; "$$python" -m ruff format

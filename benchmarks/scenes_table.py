@@ -96,7 +96,8 @@ def watch_scene(name: str, model: Path) -> Row:
         for t_s, alert in told
         if alert.severity >= Severity.WARNING and alert.action.value in {"OPENED", "ESCALATED"}
     ]
-    true = [t_s for t_s in raised if any(a <= t_s and (b is None or t_s <= b + ALLOWED_S) for a, b in stays)]
+    early_s = 1 / truth["fps"]  # an entry is when the hips cross: in the frame before, a foot is over the edge
+    true = [t_s for t_s in raised if any(a - early_s <= t_s and (b is None or t_s <= b + ALLOWED_S) for a, b in stays)]
     fallen = [t_s for t_s, alert in told if alert.action.value in {"CLOSED", "DEESCALATED"}]
     notices = [t_s for t_s, alert in told if alert.severity is Severity.NOTICE and alert.action.value == "OPENED"]
     return Row(

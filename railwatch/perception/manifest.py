@@ -13,14 +13,11 @@ from pathlib import Path
 from typing import Any, Final
 
 from railwatch.core.errors import ModelError
-from railwatch.core.model_names import checkout, packaged_models, user_models
+from railwatch.core.model_names import packaged_models, user_models
 from railwatch.perception.manifest_entry import ManifestEntry, entry_from_table
 
 MAX_BYTES: Final = 1024 * 1024
 """Largest manifest that is read, bytes."""
-
-DEVELOPMENT_MODEL: Final = Path("shared", "models", "yolox_nano_416.onnx")
-"""The reference detector, beside the checkout: used as long as no default model is shipped."""
 
 _TOP_KEYS: Final = frozenset({"default", "classes", "model"})
 
@@ -43,21 +40,14 @@ class Manifest:
 
 
 def default_model() -> Path:
-    """The model file that every command takes when none is named.
-
-    The shipped default; where none is shipped, the reference detector beside a development checkout. Raises
-    ModelError when neither is there.
-    """
+    """The model file that every command takes when none is named: the shipped default. Raises ModelError without it."""
     manifest = load_manifest()
-    if manifest.default is not None:
-        path = manifest.folder / f"{manifest.default}.onnx"
-        if not path.is_file():
-            raise ModelError(f"the default model must lie at {path}, but does not: install railwatch again")
-        return path
-    beside = checkout().parent / DEVELOPMENT_MODEL
-    if beside.is_file():
-        return beside
-    raise ModelError("a model must be named, for none is shipped with this version: pass --model FILE (docs/models.md)")
+    if manifest.default is None:
+        raise ModelError("a model must be named, for the manifest has no default: pass --model FILE (docs/models.md)")
+    path = manifest.folder / f"{manifest.default}.onnx"
+    if not path.is_file():
+        raise ModelError(f"the default model must lie at {path}, but does not: install railwatch again")
+    return path
 
 
 def known_entry(path: Path, sha256: str) -> ManifestEntry | None:

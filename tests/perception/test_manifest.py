@@ -140,7 +140,6 @@ def checkout(tmp_path, monkeypatch):
     folder = tmp_path / "top" / "checkout"
     (folder / "models").mkdir(parents=True)
     (folder / "models" / "manifest.toml").write_text(ENTRY + LISTS, encoding="utf-8")
-    monkeypatch.setattr(manifest_module, "checkout", lambda: folder)
     monkeypatch.setattr(model_names, "checkout", lambda: folder)
     return folder
 
@@ -150,11 +149,7 @@ def test_without_any_default_a_model_must_be_named(checkout):
         default_model()
 
 
-def test_the_reference_detector_beside_the_checkout_serves_until_one_is_shipped(checkout):
-    beside = checkout.parent / "shared" / "models" / "yolox_nano_416.onnx"
-    beside.parent.mkdir(parents=True)
-    beside.touch()
-    assert default_model() == beside
+def test_the_default_must_lie_in_the_folder(checkout):
     shipped = checkout / "models" / "tiny.onnx"
     (checkout / "models" / "manifest.toml").write_text(f'default = "tiny"\n{ENTRY}{LISTS}', encoding="utf-8")
     with pytest.raises(ModelError, match="install railwatch again"):
