@@ -57,7 +57,7 @@ scenes:  ## render the scenes in an environment of their own, Python 3.11 (SCENE
 
 detector:  ## train the default detector anew: hours; needs ../shared and the environment of the scenes (STEPS=)
 	@[ -e "$(SCENES_VENV)/.complete" ] || { echo "detector needs the environment of the scenes: make scenes SCENES=nobody" >&2; exit 1; }
-	@"$(SCENES_VENV)/bin/python" -m models.recipes.railwatch_nano.render_training build/detector/rendering --layouts 12
+	@"$(SCENES_VENV)/bin/python" -m models.recipes.railwatch_nano.render_training build/detector/rendering --layouts 16
 	@$(dev) "$$python" -m models.recipes.railwatch_nano.train --out build/detector --shared "$(SHARED)" \
 	  --rendering build/detector/rendering --steps $(STEPS); \
 	"$$python" -m models.recipes.railwatch_nano.export build/detector/last.pt build/detector/railwatch-nano.onnx
