@@ -60,7 +60,8 @@ detector:  ## train the default detector anew: hours; needs ../shared and the en
 	@"$(SCENES_VENV)/bin/python" -m models.recipes.railwatch_nano.render_training build/detector/rendering --layouts 16
 	@$(dev) "$$python" -m models.recipes.railwatch_nano.train --out build/detector --shared "$(SHARED)" \
 	  --rendering build/detector/rendering --steps $(STEPS); \
-	"$$python" -m models.recipes.railwatch_nano.export build/detector/last.pt build/detector/railwatch-nano.onnx
+	"$$python" -m models.recipes.railwatch_nano.blend build/detector/blend.pt build/detector/last.pt --shared "$(SHARED)"; \
+	"$$python" -m models.recipes.railwatch_nano.export build/detector/blend.pt build/detector/railwatch-nano.onnx
 
 format:  ## format the code and mend what ruff can mend
 	@$(dev) "$$python" -m ruff check --fix; "$$python" -m ruff format
