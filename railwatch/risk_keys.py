@@ -161,9 +161,6 @@ class RiskKeys(Keys):
     assumed_stay_s: Annotated[
         float, Field(ge=1.0, le=3600.0, description="Who does not leave is taken to stay so long, seconds.")
     ] = _RISK.assumed_stay_s
-    near_s: Annotated[
-        float, Field(ge=0.0, le=600.0, description="A train so near makes people beside the track a WARNING, seconds.")
-    ] = _RISK.near_s
     stay_hold_s: Annotated[
         float,
         Field(ge=0.0, le=3600.0, description="Who was lost on the track and was not leaving it is held so long."),

@@ -57,19 +57,16 @@ class RiskSettings:
     """When a train makes an object on the track an EMERGENCY.
 
     `least_margin_s`: an object must be out of danger so long before the train. `assumed_stay_s`: somebody who does not
-    leave is taken to stay so long. `near_s`: a train that is so near makes people at the platform edge or beside the
-    track a WARNING. `stay_hold_s`: somebody who was last seen on the track and was not leaving it is held there so
-    long (observed time).
+    leave is taken to stay so long. `stay_hold_s`: somebody who was last seen on the track and was not leaving it is
+    held there so long (observed time).
     """
 
     least_margin_s: float = 10.0
     assumed_stay_s: float = 180.0
-    near_s: float = 15.0
     stay_hold_s: float = 20.0
     brakes: BrakeSettings = BrakeSettings()
 
     def __post_init__(self) -> None:
         _within("least_margin_s", self.least_margin_s, 0.0, 600.0)
         _within("assumed_stay_s", self.assumed_stay_s, 1.0, 3600.0)
-        _within("near_s", self.near_s, 0.0, 600.0)
         _within("stay_hold_s", self.stay_hold_s, 0.0, 3600.0)

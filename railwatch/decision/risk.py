@@ -54,11 +54,6 @@ class Situation:
         wanted = self.rules.least_margin_s * (2 if self.too_late_to_stop else 1)
         return self.margin_s is not None and self.margin_s < wanted
 
-    @property
-    def train_near(self) -> bool:
-        """Whether a train arrives while people are still stepping back."""
-        return self.train.eta_s is not None and self.train.eta_s <= self.rules.near_s
-
 
 @dataclass(frozen=True, slots=True)
 class Rule:
@@ -100,9 +95,7 @@ RULES: Final[tuple[Rule, ...]] = (
     Rule("train-and-time", ZoneKind.TRACK, lambda s: s.margin_s is not None, _warning, "warn the driver"),
     Rule("track-no-train", ZoneKind.TRACK, lambda s: s.train.known, _no_train, ""),
     Rule("track", ZoneKind.TRACK, _always, _without_trains, ""),
-    Rule("edge-and-train", ZoneKind.PLATFORM_EDGE, lambda s: s.train_near, _warning, "warn the platform"),
     Rule("edge", ZoneKind.PLATFORM_EDGE, _always, _notice, ""),
-    Rule("approach-and-train", ZoneKind.APPROACH, lambda s: s.train_near, _warning, "watch the place"),
     Rule("approach", ZoneKind.APPROACH, _always, _notice, ""),
 )
 """The severity table. Missing information never lowers a severity: a failed source is a train now (see `trains`)."""

@@ -17,6 +17,9 @@ from railwatch.decision.following import Following
 from railwatch.decision.motion import Pace, line_through
 from railwatch.decision.zones import Hit
 
+LEAVING_S: Final = 0.5
+"""Who would be off the track within this time, going on as before, may have left it."""
+
 BORDER_NORM: Final = 0.03
 """Who was last seen so near the frame's border, or on the way there, may have left the picture."""
 
@@ -63,15 +66,20 @@ def _key(hit: Hit) -> tuple[int, str]:
 
 
 def _back(hit: Hit, shown: set[int], seen: Observation) -> bool:
-    """Whether the object is seen again: as itself, or as another of its group within a body's length."""
+    """Whether the object is seen again: as itself, or as one of its group that was not there before.
+
+    That one must be within a body's length, and one more for each second since: so far people walk unseen.
+    """
     if hit.track.track_id in shown:
         return True
     left, top, right, bottom = hit.track.xyxy
-    reach = max(bottom - top, right - left)
+    lost_s = hit.track.last_seen_s
+    reach = max(bottom - top, right - left) * (1.0 + max(0.0, seen.t_s - lost_s))
     foot = ground_point(hit.track.xyxy)
     return any(
         track.group == hit.track.group
         and track.state is TrackState.CONFIRMED
+        and track.first_seen_s > lost_s - LEAVING_S
         and abs(ground_point(track.xyxy).x - foot.x) <= reach
         and abs(ground_point(track.xyxy).y - foot.y) <= reach
         for track in seen.tracks
@@ -79,11 +87,11 @@ def _back(hit: Hit, shown: set[int], seen: Observation) -> bool:
 
 
 def _remains(hit: Hit, paces: Sequence[Pace], site: SiteSettings) -> bool:
-    """Whether somebody who walks on as before for the off-delay is still on the track, and in the picture."""
+    """Whether somebody who was on the track was not about to leave it, or the picture."""
     if hit.zone.kind is not ZoneKind.TRACK or hit.track.hits < site.incidents.on_delay_hits or not paces:
         return False
     feet = [ground_point(pace.box_norm) for pace in paces]
-    ahead = _ahead([pace.t_s for pace in paces], feet, site.incidents.off_delay_s)
+    ahead = _ahead([pace.t_s for pace in paces], feet, LEAVING_S)
     return contains(hit.zone.polygon_norm, feet[-1]) and contains(hit.zone.polygon_norm, ahead) and _inside(ahead)
 
 

@@ -228,11 +228,23 @@ def test_who_is_seen_again_nearby_under_another_number_is_no_longer_held():
     assert hub.alerts[-1].action is Action.CLOSED
 
 
-def test_another_far_away_or_of_another_group_does_not_release_who_is_held():
+def test_a_bystander_or_something_of_another_group_does_not_release_who_is_held():
+    hub = Hub(site(risk=STAYS))
+
+    def bystander(t_s):
+        return replace(track(0.62, track_id=7, t_s=t_s), first_seen_s=0.0)
+
+    run(hub, 0.0, 2.0, man, bystander)
+    assert run(hub, 2.0, 4.0, bystander, lambda t: track(0.65, 8, "vehicle", t_s=t)) == []
+    assert hub.section() is SectionState.OCCUPIED
+
+
+def test_who_walked_on_unseen_is_released_where_he_appears():
     hub = Hub(site(risk=STAYS))
     hub.watch(0.0, 2.0, ON_TRACK)
-    assert run(hub, 2.0, 4.0, lambda t: track(0.9, track_id=7, t_s=t), lambda t: track(0.52, 8, "vehicle", t_s=t)) == []
-    assert hub.section() is SectionState.OCCUPIED
+    hub.watch(2.0, 3.0)
+    run(hub, 3.0, 4.5, lambda t: track(0.85, track_id=7, t_s=t))
+    assert hub.alerts[-1].action is Action.CLOSED
 
 
 def test_who_stands_beside_the_track_or_was_seen_too_shortly_is_not_held():
