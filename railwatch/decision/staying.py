@@ -66,24 +66,24 @@ def _key(hit: Hit) -> tuple[int, str]:
 
 
 def _back(hit: Hit, shown: set[int], seen: Observation) -> bool:
-    """Whether the object is seen again: as itself, or as one of its group that was not there before.
+    """Whether the object is seen again: as itself, or as one of its group that may be it under another number.
 
-    That one must be within a body's length, and one more for each second since: so far people walk unseen.
+    That one stands within half a body's length, or was not there before and is within a body's length, and one more
+    for each second since: so far people walk unseen.
     """
     if hit.track.track_id in shown:
         return True
     left, top, right, bottom = hit.track.xyxy
-    lost_s = hit.track.last_seen_s
-    reach = max(bottom - top, right - left) * (1.0 + max(0.0, seen.t_s - lost_s))
-    foot = ground_point(hit.track.xyxy)
-    return any(
-        track.group == hit.track.group
-        and track.state is TrackState.CONFIRMED
-        and track.first_seen_s > lost_s - LEAVING_S
-        and abs(ground_point(track.xyxy).x - foot.x) <= reach
-        and abs(ground_point(track.xyxy).y - foot.y) <= reach
-        for track in seen.tracks
-    )
+    body, lost_s, foot = max(bottom - top, right - left), hit.track.last_seen_s, ground_point(hit.track.xyxy)
+    for track in seen.tracks:
+        if track.group != hit.track.group or track.state is not TrackState.CONFIRMED:
+            continue
+        there = ground_point(track.xyxy)
+        away = max(abs(there.x - foot.x), abs(there.y - foot.y))
+        reach = 0.5 if track.first_seen_s <= lost_s - LEAVING_S else 1.0 + max(0.0, seen.t_s - lost_s)
+        if away <= reach * body:
+            return True
+    return False
 
 
 def _remains(hit: Hit, paces: Sequence[Pace], site: SiteSettings) -> bool:

@@ -239,6 +239,18 @@ def test_a_bystander_or_something_of_another_group_does_not_release_who_is_held(
     assert hub.section() is SectionState.OCCUPIED
 
 
+def test_whom_the_tracker_followed_twice_is_not_held_when_one_of_the_two_is_lost():
+    hub = Hub(site(risk=STAYS))
+
+    def twin(t_s):
+        return replace(track(0.53 + 0.05 * t_s, track_id=2, t_s=t_s), first_seen_s=0.0)
+
+    run(hub, 0.0, 1.0, man, twin)
+    run(hub, 1.0, 4.0, twin)
+    run(hub, 4.0, 6.0, lambda t: replace(track(0.95, track_id=2, t_s=t), first_seen_s=0.0))
+    assert hub.alerts[-1].action is Action.CLOSED
+
+
 def test_who_walked_on_unseen_is_released_where_he_appears():
     hub = Hub(site(risk=STAYS))
     hub.watch(0.0, 2.0, ON_TRACK)
