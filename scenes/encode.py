@@ -29,6 +29,14 @@ def encode(scene: script.Scenario, actors: Sequence[Actor], place: Workplace) ->
     if missing:
         raise script.ScenarioError(f"{scene.name}: {len(missing)} frames are still to be rendered")
     write_clip(scene, place)
+    write_truth(scene, actors, place)
+
+
+def write_truth(scene: script.Scenario, actors: Sequence[Actor], place: Workplace) -> None:
+    """Write the truth, for which the masks are enough; raises ScenarioError while masks are missing."""
+    missing = place.missing_masks(scene)
+    if missing:
+        raise script.ScenarioError(f"{scene.name}: {len(missing)} masks are still to be rendered")
     truth = truth_of(scene, actors, lambda index, actor: seen_in_masks(place, scene, index, actor))
     draft = place.truth.with_suffix(f".{os.getpid()}.tmp")
     draft.write_text(as_text(truth), encoding="utf-8")

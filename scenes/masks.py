@@ -14,6 +14,8 @@ from scenes.cast import Shape
 
 Mask = npt.NDArray[np.bool_]
 FINER = 4
+MASK_FINER = 2
+"""Masks of frames are this many times finer than the frame: a box around ten pixels must not move by one of them."""
 
 
 def silhouette(shapes: Sequence[Shape], matrix: Floats, size_px: tuple[int, int]) -> Mask:
@@ -58,11 +60,11 @@ class Seen(NamedTuple):
 
 
 def seen(mask: Mask, outline: Mask) -> Seen:
-    """Compare the visible pixels (h, w) of an actor with its silhouette (4 h, 4 w)."""
-    visible = int(mask.sum())
+    """Compare what is visible of an actor (2 h, 2 w) with its silhouette (4 h, 4 w)."""
+    visible = float(mask.sum()) / MASK_FINER**2
     whole = float(outline.sum()) / FINER**2
     hidden = 1.0 if whole <= 0 else 1.0 - visible / whole
-    return Seen(mask_box(mask), float(np.clip(hidden, 0.0, 1.0)), visible)
+    return Seen(mask_box(mask, MASK_FINER), float(np.clip(hidden, 0.0, 1.0)), round(visible))
 
 
 def box_iou(first: npt.ArrayLike, second: npt.ArrayLike) -> float:

@@ -34,8 +34,11 @@ def _ramp(length: int, soft: tuple[bool, bool]) -> Floats:
     return (rise if soft[0] else np.ones(length)) * (rise[::-1] if soft[1] else np.ones(length))
 
 
-def swayed(picture: Bytes, scene: Scenario, t_s: float, *, smooth: bool = True) -> Bytes:
-    """A picture (h, w) or (h, w, 3) as the camera sees it when it has swayed; edges are drawn out."""
+def swayed(picture: Bytes, scene: Scenario, t_s: float, *, finer: int = 1, smooth: bool = True) -> Bytes:
+    """A picture (h, w) or (h, w, 3) as the camera sees it when it has swayed; edges are drawn out.
+
+    `finer` says how many of its pixels are one of the frame's, across and down.
+    """
     if not scene.camera.shake_deg:
         return picture
     view = pinhole(scene.camera)
@@ -44,7 +47,8 @@ def swayed(picture: Bytes, scene: Scenario, t_s: float, *, smooth: bool = True) 
     half = np.array([[1, 0, 0.5], [0, 1, 0.5], [0, 0, 1.0]])
     size = (picture.shape[1], picture.shape[0])
     kind = cv2.INTER_CUBIC if smooth else cv2.INTER_NEAREST
-    centred = np.linalg.inv(half) @ homography @ half
+    scale = np.diag([finer, finer, 1.0])
+    centred = np.linalg.inv(half) @ scale @ homography @ np.linalg.inv(scale) @ half
     return cv2.warpPerspective(picture, centred, size, flags=kind, borderMode=cv2.BORDER_REPLICATE)
 
 

@@ -3,6 +3,7 @@
     python -m scenes.render                  every scenario of scenes/scenarios
     python -m scenes.render demo night       these; a run that was broken off goes on where it stopped
     python -m scenes.render demo --still 5   one frame, as PNG
+    python -m scenes.render demo --truth     only the masks, and the truth that follows from them
 
 Needs the environment of scenes/requirements.txt (Python 3.11).
 """
@@ -26,7 +27,8 @@ from rich.progress import MofNCompleteColumn, Progress, TextColumn, TimeRemainin
 from scenes import scenario as script
 from scenes import stage
 from scenes.cast import Actor, cast_of
-from scenes.encode import encode
+from scenes.encode import encode, write_truth
+from scenes.masks import MASK_FINER
 from scenes.picture import Bytes, pasted
 from scenes.region import Region, changed
 from scenes.workplace import BUILD, Workplace, read_picture, scenario_paths, workplace_of, write_picture
@@ -36,22 +38,30 @@ BACKGROUND_SAMPLES = {"sun": 64, "overcast": 64, "night": 96}
 MASK_STEM = "rendered_mask_"
 
 
-def render_scene(path: Path, build: Path, threads: int, *, fresh: bool = False) -> Workplace:
-    """Render what is missing of a scene and encode it."""
+def render_scene(path: Path, build: Path, threads: int, *, fresh: bool = False, truth_only: bool = False) -> Workplace:
+    """Render what is missing of a scene and encode it; with `truth_only` no pictures and no clip."""
     scene = script.load(path)
     if fresh:
         shutil.rmtree(build / scene.name, ignore_errors=True)
     place = workplace_of(scene, build)
     actors = cast_of(scene)
-    missing = place.missing(scene)
-    if missing:
+    frames, masks = [] if truth_only else place.missing(scene), place.missing_masks(scene)
+    if frames or masks:
         puppets = set_stage(scene, actors, place, threads)
-        render_background(scene, puppets, place)
-        with progress_of(scene.name, len(missing)) as advance:
-            for index in missing:
+        if frames:
+            render_background(scene, puppets, place)
+        with progress_of(f"{scene.name} frames", len(frames)) as advance:
+            for index in frames:
                 render_frame(scene, actors, puppets, place, index)
                 advance()
-    encode(scene, actors, place)
+        with progress_of(f"{scene.name} masks", len(masks)) as advance, for_numbers(scene, MASK_FINER):
+            for index in masks:
+                render_mask(scene, actors, puppets, place, index)
+                advance()
+    if truth_only:
+        write_truth(scene, actors, place)
+    else:
+        encode(scene, actors, place)
     return place
 
 
@@ -65,16 +75,19 @@ def set_stage(scene: script.Scenario, actors: Sequence[Actor], place: Workplace,
 
 def render_background(scene: script.Scenario, puppets: Sequence[stage.Puppet], place: Workplace) -> None:
     """The scene without what moves, once, with many samples."""
-    if place.background.exists() and place.background_mask.exists():
+    if place.background.exists():
         return
     stage.hide(puppets, hidden=True)
     stage.move(puppets, 0.0)
-    width, height = scene.camera.size_px
     samples = BACKGROUND_SAMPLES[scene.light.kind]
-    picture, mask = shot(place.folder, (0, 0, width, height), scene.camera.size_px, samples, seed=0)
+    picture, _ = shot(place.folder, whole(scene), scene.camera.size_px, samples, seed=0)
     stage.hide(puppets, hidden=False)
-    write_picture(place.background_mask, mask)
     write_picture(place.background, picture)
+
+
+def whole(scene: script.Scenario) -> Region:
+    """The whole frame as a region."""
+    return (0, 0, *scene.camera.size_px)
 
 
 def render_frame(
@@ -83,15 +96,50 @@ def render_frame(
     """One frame: the background with the regions that actors change rendered anew."""
     t_s = index / scene.fps
     stage.move(puppets, t_s)
-    picture, mask = read_picture(place.background), read_picture(place.background_mask).copy()
+    picture = read_picture(place.background)
     for region in changed(scene, actors, t_s):
         samples = SAMPLES[scene.light.kind]
-        patch, numbers = shot(place.folder, region, scene.camera.size_px, samples, seed=scene.seed + index)
+        patch, _ = shot(place.folder, region, scene.camera.size_px, samples, seed=scene.seed + index)
         picture = pasted(picture, patch, region)
-        left, top, right, bottom = region
-        mask[top:bottom, left:right] = numbers
-    write_picture(place.mask(index), mask)
     write_picture(place.frame(index), picture)
+
+
+def render_mask(
+    scene: script.Scenario, actors: Sequence[Actor], puppets: Sequence[stage.Puppet], place: Workplace, index: int
+) -> None:
+    """The numbers of the actors in one frame, under `for_numbers`: what is parked, and the regions that change."""
+    if not place.background_mask.exists():
+        stage.hide(puppets, hidden=True)
+        write_picture(place.background_mask, numbers_of(scene, place.folder, whole(scene), MASK_FINER))
+        stage.hide(puppets, hidden=False)
+    t_s = index / scene.fps
+    stage.move(puppets, t_s)
+    mask = read_picture(place.background_mask).copy()
+    for region in changed(scene, actors, t_s):
+        left, top, right, bottom = (MASK_FINER * side for side in region)
+        mask[top:bottom, left:right] = numbers_of(scene, place.folder, region, MASK_FINER)
+    write_picture(place.mask(index), mask)
+
+
+@contextmanager
+def for_numbers(scene: script.Scenario, finer: int) -> Iterator[None]:
+    """Render for the numbers of the actors: a finer frame, of whose colours nothing is wanted."""
+    blender = bpy.context.scene
+    width, height = scene.camera.size_px
+    blender.render.resolution_x, blender.render.resolution_y = finer * width, finer * height
+    blender.cycles.use_denoising = False
+    try:
+        yield
+    finally:
+        blender.render.resolution_x, blender.render.resolution_y = width, height
+        blender.cycles.use_denoising = True
+
+
+def numbers_of(scene: script.Scenario, folder: Path, region: Region, finer: int) -> Bytes:
+    """The numbers of the actors in a region of the frame, `finer` times as fine, from one sample a pixel."""
+    width, height = scene.camera.size_px
+    left, top, right, bottom = (finer * side for side in region)
+    return shot(folder, (left, top, right, bottom), (finer * width, finer * height), 1, seed=0)[1]
 
 
 def shot(folder: Path, region: Region, size_px: tuple[int, int], samples: int, seed: int) -> tuple[Bytes, Bytes]:
@@ -171,7 +219,7 @@ def still(path: Path, t_s: float, out: Path, threads: int, samples: int) -> None
     scene = script.load(path)
     puppets = set_stage(scene, cast_of(scene), Workplace(out.parent), threads)
     stage.move(puppets, t_s)
-    picture, _ = shot(out.parent, (0, 0, *scene.camera.size_px), scene.camera.size_px, samples, seed=scene.seed)
+    picture, _ = shot(out.parent, whole(scene), scene.camera.size_px, samples, seed=scene.seed)
     write_picture(out, picture)
 
 
@@ -182,14 +230,15 @@ def main() -> None:
     parser.add_argument("--build", type=Path, default=BUILD, help="where frames are kept")
     parser.add_argument("--threads", type=int, default=os.cpu_count() or 1)
     parser.add_argument("--fresh", action="store_true", help="render everything again")
+    parser.add_argument("--truth", action="store_true", help="only masks and truth: no pictures, no clip")
     parser.add_argument("--still", type=float, metavar="T_S", help="only the frame at this time")
     parser.add_argument("--samples", type=int, default=16, help="samples a pixel of a still")
     given = parser.parse_args()
     try:
         for path in scenario_paths(given.names):
             if given.still is None:
-                place = render_scene(path, given.build, given.threads, fresh=given.fresh)
-                Console().print(f"{place.clip} and its truth are ready")
+                place = render_scene(path, given.build, given.threads, fresh=given.fresh, truth_only=given.truth)
+                Console().print(str(place.truth if given.truth else place.clip) + " is ready")
             else:
                 given.build.mkdir(parents=True, exist_ok=True)
                 out = given.build / f"{path.stem}_{given.still:g}s.png"

@@ -7,7 +7,7 @@ On three frames of every clip:
 - ground points: Blender renders a small glowing ball at each in an otherwise black world; its centre of light must lie
   within 1 px of `ground_px`, and so must Blender's own `world_to_camera_view`;
 - boxes: Blender renders each actor alone against nothing; the box around its pixels must overlap `xyxy_px` by
-  IoU >= 0.9; and it renders the whole frame at once, at twice the size, with nothing pasted: the box around the pixels
+  IoU >= 0.9; and it renders the whole frame at once, at four times the size, with nothing pasted: the box around the pixels
   of each actor there must overlap `visible_xyxy_px` by IoU >= 0.9 where at least 40 pixels are seen.
 """
 
@@ -36,13 +36,15 @@ from scenes.camera import Floats, pinhole, shake_rad, shaken
 from scenes.cast import cast_of
 from scenes.masks import box_iou, mask_box
 from scenes.picture import Bytes, finished
-from scenes.render import render_background, render_frame, shot
+from scenes.render import for_numbers, numbers_of, render_background, render_frame, shot, whole
 from scenes.workplace import CLIPS, SCENARIOS, Workplace, read_picture
 
 WITHIN_PX = 1.0
 LEAST_IOU = 0.9
 LEAST_VISIBLE_PX = 40
 LEAST_PSNR_DB = 33.0
+FINER = 4
+"""Another fineness than that of the masks behind the truth, so that the two fall on different pixels."""
 
 
 class Finding(NamedTuple):
@@ -97,11 +99,11 @@ def _sway(scene: script.Scenario, frame: Frame) -> Floats:
 
 def _visible(scene: script.Scenario, puppets: Sequence[stage.Puppet], frame: Frame, folder: Path) -> Rows:
     """IoU of the boxes of what is seen of every actor."""
-    whole = _numbers(scene, folder, scale=2)
+    shown = _numbers(scene, folder)
     for row in frame["objects"]:
         number = next(puppet.actor.number for puppet in puppets if puppet.actor.id == row["id"])
         if row["visible_px"] >= LEAST_VISIBLE_PX:
-            box = _swayed_box(mask_box(whole == number, 2), _sway(scene, frame))
+            box = _swayed_box(mask_box(shown == number, FINER), _sway(scene, frame))
             yield f"visible {row['id']}", 0.0 if box is None else box_iou(box, row["visible_xyxy_px"])
 
 
@@ -110,7 +112,7 @@ def _whole(scene: script.Scenario, puppets: Sequence[stage.Puppet], frame: Frame
     for row in frame["objects"]:
         show_only(row["id"], puppets)
         number = next(puppet.actor.number for puppet in puppets if puppet.actor.id == row["id"])
-        box = _swayed_box(mask_box(_numbers(scene, folder, scale=2) == number, 2), _sway(scene, frame))
+        box = _swayed_box(mask_box(_numbers(scene, folder) == number, FINER), _sway(scene, frame))
         yield f"box {row['id']}", 0.0 if box is None else box_iou(box, row["xyxy_px"])
     show_only(None, puppets)
 
@@ -125,17 +127,10 @@ def _swayed_box(box: Floats | None, sway: Floats) -> Floats | None:
     return box + np.concatenate([shift, shift])
 
 
-def _numbers(scene: script.Scenario, folder: Path, scale: int) -> Bytes:
-    """The numbers of the actors (h, w), from one sample a pixel of a larger frame."""
-    blender = bpy.context.scene
-    width, height = (scale * side for side in scene.camera.size_px)
-    blender.render.resolution_x, blender.render.resolution_y = width, height
-    blender.cycles.use_denoising = False
-    try:
-        return shot(folder, (0, 0, width, height), (width, height), 1, seed=0)[1]
-    finally:
-        blender.render.resolution_x, blender.render.resolution_y = scene.camera.size_px
-        blender.cycles.use_denoising = True
+def _numbers(scene: script.Scenario, folder: Path) -> Bytes:
+    """The numbers of the actors (4 h, 4 w) in the whole frame."""
+    with for_numbers(scene, FINER):
+        return numbers_of(scene, folder, whole(scene), FINER)
 
 
 def show_only(actor_id: str | None, puppets: Sequence[stage.Puppet]) -> None:

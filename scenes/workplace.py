@@ -15,7 +15,7 @@ import numpy.typing as npt
 from scenes.body import ASSET
 from scenes.camera import frame_matrix
 from scenes.cast import Actor
-from scenes.masks import Seen, seen, silhouette
+from scenes.masks import MASK_FINER, Seen, seen, silhouette
 from scenes.picture import swayed
 from scenes.scenario import Scenario, ScenarioError
 
@@ -36,8 +36,8 @@ class Workplace(NamedTuple):
         return self.folder / f"frame_{index:04d}.png"
 
     def mask(self, index: int) -> Path:
-        """The numbers of the actors at every pixel of a frame."""
-        return self.folder / f"mask_{index:04d}.png"
+        """The numbers of the actors in a frame, twice as fine as it."""
+        return self.folder / f"mask_{index:04d}_x{MASK_FINER}.png"
 
     @property
     def background(self) -> Path:
@@ -46,8 +46,8 @@ class Workplace(NamedTuple):
 
     @property
     def background_mask(self) -> Path:
-        """The numbers of what is parked."""
-        return self.folder / "background_mask.png"
+        """The numbers of what is parked, as fine as `mask`."""
+        return self.folder / f"background_mask_x{MASK_FINER}.png"
 
     @property
     def clip(self) -> Path:
@@ -61,7 +61,11 @@ class Workplace(NamedTuple):
 
     def missing(self, scene: Scenario) -> list[int]:
         """Frames that are still to be rendered."""
-        return [i for i in range(scene.frames) if not (self.frame(i).exists() and self.mask(i).exists())]
+        return [i for i in range(scene.frames) if not self.frame(i).exists()]
+
+    def missing_masks(self, scene: Scenario) -> list[int]:
+        """Frames whose mask is still to be rendered."""
+        return [i for i in range(scene.frames) if not self.mask(i).exists()]
 
 
 def workplace_of(scene: Scenario, build: Path = BUILD) -> Workplace:
@@ -112,6 +116,6 @@ def read_picture(path: Path) -> Bytes:
 def seen_in_masks(place: Workplace, scene: Scenario, index: int, actor: Actor) -> Seen:
     """What the mask of a frame says of an actor, compared with its silhouette."""
     t_s = index / scene.fps
-    numbers = swayed(read_picture(place.mask(index)), scene, t_s, smooth=False)
+    numbers = swayed(read_picture(place.mask(index)), scene, t_s, finer=MASK_FINER, smooth=False)
     matrix = frame_matrix(scene.camera, scene.seed, t_s)
     return seen(numbers == actor.number, silhouette(actor.shapes_at(t_s), matrix, scene.camera.size_px))

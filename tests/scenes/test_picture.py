@@ -5,7 +5,7 @@ import pytest
 
 from scenes.camera import frame_matrix, pinhole, project
 from scenes.cast import cast_of
-from scenes.masks import silhouette
+from scenes.masks import mask_box, silhouette
 from scenes.picture import finished, pasted, swayed
 from scenes.region import changed
 from scenes.scenario import ScenarioError, parse
@@ -73,13 +73,25 @@ def test_frames_of_another_version_of_a_scenario_are_not_continued(tmp_path):
         workplace_of(parse(TEXT.replace("at_m: [-3", "at_m: [-4")), tmp_path)
 
 
-def test_frames_still_to_be_rendered_are_those_without_picture_or_mask(tmp_path):
+def test_what_is_still_to_be_rendered_is_what_has_no_file(tmp_path):
     scene = parse(TEXT)
     place = workplace_of(scene, tmp_path)
     write_picture(place.frame(3), np.zeros((4, 4, 3), np.uint8))
     write_picture(place.frame(5), np.zeros((4, 4, 3), np.uint8))
     write_picture(place.mask(5), np.zeros((4, 4), np.uint8))
-    assert set(range(100)) - set(place.missing(scene)) == {5}
+    assert set(range(100)) - set(place.missing(scene)) == {3, 5}
+    assert set(range(100)) - set(place.missing_masks(scene)) == {5}
+
+
+def test_a_mask_sways_with_its_frame():
+    scene = parse(TEXT)
+    square = np.zeros((360, 640), np.uint8)
+    square[100:140, 300:330] = 1
+    fine = np.kron(square, np.ones((2, 2), np.uint8))
+    coarse_box = mask_box(swayed(square, scene, 0.7, smooth=False) == 1)
+    fine_box = mask_box(swayed(fine, scene, 0.7, finer=2, smooth=False) == 1, 2)
+    assert np.abs(coarse_box - [300, 100, 330, 140]).max() > 0.9
+    np.testing.assert_allclose(fine_box, coarse_box, atol=1.0)
 
 
 def test_pictures_come_back_as_they_were_written(tmp_path):
