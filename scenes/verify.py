@@ -7,7 +7,7 @@ On three frames of every clip:
 - ground points: Blender renders a small glowing ball at each in an otherwise black world; its centre of light must lie
   within 1 px of `ground_px`, and so must Blender's own `world_to_camera_view`;
 - boxes: Blender renders each actor alone against nothing; the box around its pixels must overlap `xyxy_px` by
-  IoU >= 0.9; and it renders the whole frame at once, at four times the size, with nothing pasted: the box around the pixels
+  IoU >= 0.9; and it renders the whole frame at once, four times as fine, with nothing pasted: the box around the pixels
   of each actor there must overlap `visible_xyxy_px` by IoU >= 0.9 where at least 40 pixels are seen.
 """
 
