@@ -13,6 +13,9 @@ from scenes.scenario import Scenario
 from scenes.trackside import lamp_places
 
 MIST_DEPTH_M = 1500.0
+FOG_NODE = "fog"
+"""The node whose first value is the share of light that comes through the whole depth of the fog."""
+
 FOG = (0.40, 0.42, 0.44)
 NIGHT_FOG = (0.012, 0.011, 0.010)
 
@@ -105,6 +108,7 @@ def _fog(visibility_m: float, colour: tuple[float, float, float]) -> None:
     layers, out = tree.nodes["Render Layers"], tree.nodes["Composite"]
     power = tree.nodes.new("CompositorNodeMath")
     power.operation = "POWER"
+    power.name = FOG_NODE
     power.inputs[0].default_value = float(np.exp(-3 * MIST_DEPTH_M / visibility_m))
     tree.links.new(layers.outputs["Mist"], power.inputs[1])
     mix = tree.nodes.new("CompositorNodeMixRGB")

@@ -34,6 +34,7 @@ from scenes import scenario as script
 from scenes import stage
 from scenes.camera import Floats, pinhole, shake_rad, shaken
 from scenes.cast import cast_of
+from scenes.lighting import FOG_NODE
 from scenes.masks import box_iou, mask_box
 from scenes.picture import Bytes, finished
 from scenes.render import for_numbers, numbers_of, render_background, render_frame, shot, whole
@@ -170,6 +171,9 @@ def _ball_px(scene: script.Scenario, place_m: Sequence[float], folder: Path) -> 
     glow.node_tree.nodes["Principled BSDF"].inputs["Emission Color"].default_value = (1, 1, 1, 1)
     glow.node_tree.nodes["Principled BSDF"].inputs["Emission Strength"].default_value = 5
     ball.data.materials.append(glow)
+    fog = blender.node_tree.nodes.get(FOG_NODE)
+    if fog is not None:
+        through, fog.inputs[0].default_value = fog.inputs[0].default_value, 1.0
     world, blender.world = blender.world, bpy.data.worlds.new("black")
     blender.world.color = (0, 0, 0)
     try:
@@ -177,6 +181,8 @@ def _ball_px(scene: script.Scenario, place_m: Sequence[float], folder: Path) -> 
     finally:
         bpy.data.objects.remove(ball)
         blender.world = world
+        if fog is not None:
+            fog.inputs[0].default_value = through
     light = picture.astype(float).sum(axis=2)
     light[light < light.max() * 0.2] = 0
     rows, columns = np.indices(light.shape)
