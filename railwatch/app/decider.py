@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from math import ceil, floor
+from typing import Protocol
 
-from railwatch.app.record import Recorder
 from railwatch.core.alerts import Alert, Status
 from railwatch.core.settings import SiteSettings
 from railwatch.core.types import Observation
@@ -14,6 +14,13 @@ from railwatch.decision.inputs import Input, Stamped, Tick
 from railwatch.decision.status import status_of
 from railwatch.decision.step import DecisionState, step
 from railwatch.messaging.heartbeat import StatusBody
+
+
+class InputSink(Protocol):
+    """Keeps inputs, as `railwatch.app.record.Recorder` does."""
+
+    def write(self, stamped: Stamped) -> None:
+        """Keep one more."""
 
 
 class Decider:
@@ -29,7 +36,7 @@ class Decider:
         utc_now: Callable[[], str],
         on_alert: Callable[[Alert, float], None],
         on_status: Callable[[Status], None],
-        recorder: Recorder | None = None,
+        recorder: InputSink | None = None,
     ) -> None:
         self.state = state
         self._utc_now = utc_now

@@ -21,8 +21,9 @@ from railwatch.app.decider import Decider, status_body
 from railwatch.app.inbox import Inbox
 from railwatch.app.notify import Notifier
 from railwatch.app.outward import Asked, Outward
-from railwatch.app.record import Recorder, RecordHeader
+from railwatch.app.record import RecordHeader
 from railwatch.app.record_site import site_to_mapping
+from railwatch.app.record_thread import ThreadedRecorder
 from railwatch.app.reload import Reload
 from railwatch.app.seams import LocalSeam
 from railwatch.app.state_dir import HubReport, StateDir
@@ -145,7 +146,11 @@ class Hub:
         sha256, restored = site.model.sha256 or "", self._outward.restored
         state = start(site, self._outward.epoch, sha256, self._now_s, restored)
         header = RecordHeader(self._outward.epoch, sha256, self._now_s, site_to_mapping(site), restored)
-        recorder = enter(Recorder(self._options.record, header)) if self._options.record else None
+        recorder = (
+            enter(ThreadedRecorder(self._options.record, header, self._pass_on_trouble))
+            if self._options.record
+            else None
+        )
         self._outward.open(status_body(status_of(state)))
         self._decider: Decider = Decider(state, utc_now, self._tell, self._show, recorder)
         self._report()
