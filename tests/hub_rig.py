@@ -35,6 +35,7 @@ zones:
 {zones}
 model: {{file: seer.onnx, sha256: "{sha256}", threads: 1}}
 incidents: {{off_delay_s: 0.5}}
+risk: {{stay_hold_s: 0.0}}
 messaging: {{bind: "tcp://127.0.0.1:{port}"}}
 """
 CLEAR, OCCUPIED, UNKNOWN = SectionState.CLEAR, SectionState.OCCUPIED, SectionState.UNKNOWN
