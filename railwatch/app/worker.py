@@ -85,6 +85,8 @@ class Worker:
         finally:
             for reader in self._readers.values():
                 reader.close()
+            self._wake_in.close()
+            self._wake_out.close()
 
     def stop(self) -> None:
         """End `run`; from any thread or a signal handler."""
