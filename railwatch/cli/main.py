@@ -8,7 +8,7 @@ from typing import Final
 
 import typer
 
-from railwatch.core.errors import RailwatchError
+from railwatch.core.errors import InstallError, RailwatchError
 
 COMMANDS: Final = (
     "run",
@@ -57,5 +57,14 @@ def main() -> None:
     except RailwatchError as error:
         sys.stderr.write(f"railwatch: {' '.join(str(error).split())}\n")
         sys.exit(error.exit_code)
+    except ImportError as error:
+        ours = (error.name or "railwatch").partition(".")[0] == "railwatch"
+        if ours and "libGL" not in str(error):
+            raise  # our own fault, not that of the installation
+        sys.stderr.write(
+            f"railwatch: a library must be installed to run this command, but is not ({' '.join(str(error).split())}): "
+            "pip install 'railwatch[cpu]' brings all that watching needs; railwatch doctor tells what is missing\n"
+        )
+        sys.exit(InstallError.exit_code)
     except KeyboardInterrupt:
         sys.exit(130)

@@ -56,6 +56,32 @@ def test_an_unforeseen_error_keeps_its_traceback(monkeypatch):
         entry.main()
 
 
+@pytest.mark.parametrize(
+    "error",
+    [
+        ModuleNotFoundError("No module named 'cv2'", name="cv2"),
+        ImportError("libGL.so.1: cannot open shared object file"),
+    ],
+)
+def test_a_missing_library_is_one_line_with_the_remedy(monkeypatch, capsys, error):
+    code, told = run_main(monkeypatch, capsys, error)
+    assert code == 6
+    assert len(told.splitlines()) == 1
+    assert "pip install 'railwatch[cpu]'" in told
+
+
+def test_a_wrong_import_of_our_own_keeps_its_traceback(monkeypatch):
+    def command() -> None:
+        raise ImportError("cannot import name 'x' from 'railwatch.app'", name="railwatch.app")
+
+    app = typer.Typer(pretty_exceptions_enable=False)
+    app.command()(command)
+    monkeypatch.setattr(entry, "build_app", lambda: app)
+    monkeypatch.setattr(sys, "argv", ["railwatch"])
+    with pytest.raises(ImportError, match="cannot import name"):
+        entry.main()
+
+
 def test_ctrl_c_ends_with_the_code_of_an_interrupt(monkeypatch, capsys):
     code, told = run_main(monkeypatch, capsys, KeyboardInterrupt())
     assert code == 130
