@@ -19,6 +19,7 @@ COMMANDS: Final = (
     "ack",
     "relay",
     "replay",
+    "explain",
     "check",
     "doctor",
     "bench",

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from functools import lru_cache
 from typing import Final, NamedTuple
 
+from shapely import Point as ShapelyPoint
 from shapely import Polygon, box, intersects_xy, prepare
 from shapely.validation import explain_validity
 
@@ -96,3 +97,15 @@ def overlap_fraction(polygon: tuple[Point, ...], rectangle: tuple[float, float, 
     if area <= 0.0:
         return 0.0
     return float(min(1.0, _polygon(polygon).intersection(box(left, top, right, bottom)).area / area))
+
+
+def edge_distance(polygon: tuple[Point, ...], point: Point) -> float:
+    """How far a point is from the outline of a polygon, in their units; below 0 inside.
+
+    >>> square = (Point(0, 0), Point(4, 0), Point(4, 4), Point(0, 4))
+    >>> edge_distance(square, Point(6, 2)), edge_distance(square, Point(1, 2))
+    (2.0, -1.0)
+    """
+    shape = _polygon(polygon)
+    away = float(shape.exterior.distance(ShapelyPoint(point.x, point.y)))
+    return -away if contains(polygon, point) else away
