@@ -18,6 +18,7 @@ from pydantic_core import ErrorDetails
 from railwatch.core.errors import ConfigError
 from railwatch.core.geometry import Point
 from railwatch.core.model_names import is_model_name, model_path
+from railwatch.core.self_test import SelfTestSettings
 from railwatch.core.settings import (
     CameraSettings,
     EscalationGroup,
@@ -179,6 +180,7 @@ _STAND_INS: Final[Mapping[str, Any]] = {
     "escalation": {},
     "train_sources": [],
     "risk": {},
+    "self_test": {},
     "cameras[].ground": None,
     "cameras[].source": "0",
     "cameras[].required": True,
@@ -238,6 +240,7 @@ def _settings(keys: SiteKeys, folder: Path) -> SiteSettings:
         escalation=_escalation(keys.escalation),
         train_sources=train_sources_of(keys.train_sources),
         risk=risk_of(keys.risk),
+        self_test=SelfTestSettings(**dict(keys.self_test)),
     )
 
 

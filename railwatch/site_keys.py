@@ -14,6 +14,7 @@ from railwatch.core.alerts import AckLevel, Severity
 from railwatch.core.errors import MessagingError
 from railwatch.core.geometry import check_polygon
 from railwatch.core.provider import Provider
+from railwatch.core.self_test import SelfTestSettings
 from railwatch.core.settings import (
     IncidentSettings,
     MessagingSettings,
@@ -177,6 +178,17 @@ class MessagingKeys(Keys):
         return self
 
 
+class SelfTestKeys(Keys):
+    """How the chain from each camera to a subscriber is tried."""
+
+    interval_s: Annotated[
+        float, Field(ge=0.0, le=86400.0, description="Seconds between two self-tests of a camera; 0: only on request.")
+    ] = SelfTestSettings().interval_s
+    within_s: Annotated[
+        Seconds, Field(description="Seconds in which the alert of a self-test must have come to a subscriber.")
+    ] = SelfTestSettings().within_s
+
+
 class EscalationGroupKeys(Keys):
     """People who are told together."""
 
@@ -271,6 +283,9 @@ class SiteKeys(Keys):
         Field(max_length=64, default_factory=list, description="Who tells where trains are; see risk.md."),
     ]
     risk: Annotated[RiskKeys, Field(description="When a train makes it an EMERGENCY.")] = RiskKeys()
+    self_test: Annotated[SelfTestKeys, Field(description="How the whole chain is tried; see self-test.md.")] = (
+        SelfTestKeys()
+    )
     messaging: Annotated[MessagingKeys, Field(description="Where alerts and status go out.")] = MessagingKeys()
     escalation: Annotated[
         EscalationKeys, Field(description="Who is told, in which order, and what must come back.")

@@ -21,6 +21,7 @@ from railwatch.app.decider import Decider, status_body
 from railwatch.app.inbox import Inbox
 from railwatch.app.notify import Notifier
 from railwatch.app.outward import Asked, Outward
+from railwatch.app.prober import Prober
 from railwatch.app.record import RecordHeader
 from railwatch.app.record_site import site_to_mapping
 from railwatch.app.record_thread import ThreadedRecorder
@@ -36,7 +37,16 @@ from railwatch.core.errors import ConfigError, RailwatchError
 from railwatch.core.settings import SiteSettings
 from railwatch.core.types import Observation
 from railwatch.decision.escalation import judge
-from railwatch.decision.inputs import ConfigChange, SystemFault, Tick, WorkerLost
+from railwatch.decision.inputs import (
+    ConfigChange,
+    Probe,
+    ProbeEnded,
+    ProbeHeard,
+    ProbeSight,
+    SystemFault,
+    Tick,
+    WorkerLost,
+)
 from railwatch.decision.status import status_of
 from railwatch.decision.step import start
 from railwatch.seam.handover import Handover
@@ -128,9 +138,10 @@ class Hub:
         for action in self._inbox.take():
             action()
         self._workers.turn(self._now_s, turned_s)
+        self._prober.turn(self._decider.state, self._now_s)
         self._notifier.turned(self._now_s)
 
-    def _feed(self, value: Observation | WorkerLost) -> None:
+    def _feed(self, value: Observation | WorkerLost | Probe | ProbeSight | ProbeHeard | ProbeEnded) -> None:
         self._decider.feed(value, self._now_s)
 
     def _open_decision(self) -> None:
@@ -153,6 +164,8 @@ class Hub:
         )
         self._outward.open(status_body(status_of(state)))
         self._decider: Decider = Decider(state, utc_now, self._tell, self._show, recorder)
+        self._prober = Prober(self._workers.ask, self._feed)
+        enter(self._outward.ear(lambda alert: self._inbox.post(lambda: self._prober.heard(self._decider.state, alert))))
         self._report()
         self._say(f"alerts at {self._outward.endpoint}, requests at {self._outward.request_endpoint}")
         for incident in restored:

@@ -10,6 +10,7 @@ from typing import Final, Self
 
 import zmq
 
+from railwatch.app.ear import KEY_NAME, Ear
 from railwatch.core.alerts import Alert, Epoch, RestoredIncident
 from railwatch.core.settings import SiteSettings
 from railwatch.decision.inputs import Acknowledge, Consumers
@@ -30,6 +31,7 @@ from railwatch.messaging.requests import (
     decode_body,
     encode_body,
 )
+from railwatch.messaging.roles import Role
 
 JOURNAL_NAME: Final = "journal.db"
 HEARD_WITHIN_S: Final = 5.0
@@ -110,6 +112,11 @@ class Outward:
                 guard=self.guard,
             )
         )
+
+    def ear(self, on_test: Callable[[Alert], object]) -> Ear:
+        """A subscriber of these alerts on this machine; it must be closed before this is."""
+        keys = None if self.guard is None else self.guard.admit(KEY_NAME, Role.SUBSCRIBER)
+        return Ear(self.endpoint, self._site.site_id, keys, on_test)
 
     def publish(self, alert: Alert) -> None:
         """Publish an alert, once it is in the journal."""

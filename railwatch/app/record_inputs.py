@@ -17,12 +17,16 @@ from railwatch.decision.inputs import (
     Consumers,
     Input,
     Possession,
+    Probe,
+    ProbeEnded,
+    ProbeHeard,
+    ProbeSight,
     SystemFault,
     Tick,
     WorkerLost,
 )
 from railwatch.messaging.plain import from_plain, to_plain
-from railwatch.seam.codec import observation_from_json, observation_to_json
+from railwatch.seam.codec import as_mapping, observation_from_json, observation_to_json, text_of
 
 _PLAIN: Final[Mapping[str, type[Input]]] = MappingProxyType(
     {
@@ -33,11 +37,15 @@ _PLAIN: Final[Mapping[str, type[Input]]] = MappingProxyType(
         "consumers": Consumers,
         "train_report": TrainReport,
         "possession": Possession,
+        "probe": Probe,
+        "probe_heard": ProbeHeard,
+        "probe_ended": ProbeEnded,
     }
 )
 """Inputs that are nothing but their fields, by the name that they have in a recording."""
 
 _OBSERVATION: Final = "observation"
+_PROBE_SIGHT: Final = "probe_sight"
 _CONFIG_CHANGE: Final = "config_change"
 
 
@@ -45,6 +53,8 @@ def input_to_json(value: Input) -> tuple[str, Any]:
     """The name of an input and its JSON value."""
     if isinstance(value, Observation):
         return _OBSERVATION, observation_to_json(value)
+    if isinstance(value, ProbeSight):
+        return _PROBE_SIGHT, {"probe_id": value.probe_id, "seen": observation_to_json(value.seen)}
     if isinstance(value, ConfigChange):
         return _CONFIG_CHANGE, site_to_mapping(value.site)
     name = next(name for name, kind in _PLAIN.items() if isinstance(value, kind))
@@ -59,6 +69,9 @@ def input_from_json(data: Mapping[str, Any]) -> Input:
             return value
     if _OBSERVATION in data:
         return observation_from_json(data[_OBSERVATION])
+    if _PROBE_SIGHT in data:
+        inner = as_mapping(data[_PROBE_SIGHT], ("probe_id", "seen"), _PROBE_SIGHT)
+        return ProbeSight(text_of(inner, "probe_id"), observation_from_json(inner["seen"]))
     if isinstance(data.get(_CONFIG_CHANGE), dict):
         return ConfigChange(site_from_mapping(data[_CONFIG_CHANGE], Path()))
-    raise WireError(f"an input must be one of {', '.join((_OBSERVATION, *_PLAIN, _CONFIG_CHANGE))}")
+    raise WireError(f"an input must be one of {', '.join((_OBSERVATION, *_PLAIN, _PROBE_SIGHT, _CONFIG_CHANGE))}")

@@ -44,6 +44,7 @@ def site_to_mapping(site: SiteSettings) -> dict[str, Any]:
             {**asdict(source), "rail_track_ids": list(source.rail_track_ids)} for source in site.train_sources
         ],
         "risk": asdict(site.risk),
+        "self_test": asdict(site.self_test),
         "escalation": {
             "groups": [{**asdict(group), "keys": list(group.keys)} for group in site.escalation.groups],
             "rules": [

@@ -14,6 +14,7 @@ from typing import Any, Final
 import zmq
 
 from railwatch.app.camera_reader import CameraReader, OpenLive
+from railwatch.app.trial import PERSON, Trial, Trials, spots
 from railwatch.core.clock import Clock, elapsed_s
 from railwatch.core.errors import ConfigError, RailwatchError, WireError
 from railwatch.core.settings import ModelSettings
@@ -28,11 +29,13 @@ from railwatch.seam.codec import encode_observation
 from railwatch.seam.commands import Answer, Command, CommandKind, decode_command, encode_answer
 from railwatch.seam.greeting import Hello, Lost, decode_welcome, encode_hello, encode_lost
 from railwatch.seam.orders import WorkerOrder, order_from_json
+from railwatch.seam.probes import Probed, encode_probed
 from railwatch.seam.sockets import WorkerSocket
 
 ALIVE_INTERVAL_S: Final = 0.25
 HELLO_INTERVAL_S: Final = 0.5
 KEPT_ANSWERS: Final = 16
+MAX_TRIAL_FRAMES: Final = 2000
 
 OpenDetector = Callable[[ModelSettings], Detector]
 """Opens and warms up the detector; raises ModelError and its like."""
@@ -64,6 +67,7 @@ class Worker:
         self._detector: Detector | None = None
         self._readers: dict[str, CameraReader] = {}
         self._pipelines: dict[str, CameraPipeline] = {}
+        self._trials = Trials()
         self._answers: OrderedDict[str, tuple[bytes, bytes]] = OrderedDict()
         self._beat, self._worker_epoch = 0, 0
         self._armed = self._stopped = self._received = False
@@ -164,7 +168,7 @@ class Worker:
                 case CommandKind.ARM:
                     body, attachment = self._arm(command.body), b""
                 case CommandKind.PROBE:
-                    body, attachment = self._probe(), b""
+                    body, attachment = self._probe(command.body), b""
                 case CommandKind.SNAPSHOT:
                     body, attachment = self._snapshot(command.body)
                 case CommandKind.CUT_CLIP:
@@ -193,6 +197,7 @@ class Worker:
         for name, reader in list(self._readers.items()):
             if name not in wanted or wanted[name].source != reader.camera.source:
                 del self._readers[name], self._pipelines[name]
+                self._trials.forget(name)
                 reader.close(0.0)  # its thread ends by itself: the other cameras must not wait for it
         for name, camera in wanted.items():
             if name not in self._readers:
@@ -221,7 +226,10 @@ class Worker:
         self._armed = True
         return {}
 
-    def _probe(self) -> dict[str, Any]:
+    def _probe(self, asked: dict[str, Any]) -> dict[str, Any]:
+        """Tell how the worker is; with a camera and a `probe_id`, begin a self-test of it."""
+        if "probe_id" in asked:
+            self._begin_trial(str(asked.get("camera_id")), str(asked["probe_id"]), asked.get("frames"))
         now_s = self._clock()
         return {
             "armed": self._armed,
@@ -235,6 +243,19 @@ class Worker:
                 for name, reader in self._readers.items()
             },
         }
+
+    def _begin_trial(self, camera_id: str, probe_id: str, frames: object) -> None:
+        reader, order, detector = self._readers.get(camera_id), self._order, self._engine()
+        if order is None or reader is None or reader.newest is None:
+            raise ConfigError(f"a self-test needs a camera of this worker that gives frames, but is of {camera_id}")
+        if PERSON not in detector.class_names or not isinstance(frames, int) or not 1 <= frames <= MAX_TRIAL_FRAMES:
+            raise ConfigError(
+                f"a self-test needs a model that knows {PERSON}, and 1 to {MAX_TRIAL_FRAMES} frames, not {frames!r}"
+            )
+        zones = tuple(zone for zone in order.zones if zone.camera_id == camera_id)
+        tracker = Tracker(order.tracker, detector.class_names, order.groups)
+        untried = spots(zones, reader.newest.picture.size)
+        self._trials.begin(Trial(probe_id, tracker, frames, untried, self._worker_epoch), camera_id, zones)
 
     def _snapshot(self, body: dict[str, Any]) -> tuple[dict[str, Any], bytes]:
         reader = self._readers.get(str(body.get("camera_id")))
@@ -250,14 +271,27 @@ class Worker:
         if not taken:
             return
         detector = self._engine()
+        further = self._trials.look({name: item.frame for name, item in taken.items()}, detector.form)
         samples = [item.frame.picture.sample(None, detector.form) for item in taken.values()]
-        for (name, item), detections in zip(taken.items(), detector.detect(samples), strict=True):
+        seen = detector.detect([*samples, *further.values()])
+        for (name, item), detections in zip(taken.items(), seen[: len(samples)], strict=True):
             self._send(name, item, detections)
+        for name, detections in zip(further, seen[len(samples) :], strict=True):
+            self._send_trial(name, taken[name], detections)
 
     def _send(self, name: str, item: Taken, detections: Detections) -> None:
         age_s = max(0.0, self._clock() - item.frame.t_s)
         seen = self._pipelines[name].observe(item.frame, detections, age_s, item.dropped)
         self._link.send(verbs.OBSERVATION, str(item.mark).encode(), encode_observation(seen))
+
+    def _send_trial(self, name: str, item: Taken, detections: Detections) -> None:
+        trial = self._trials.running[name]
+        seen = trial.take(item.frame, detections, self._engine(), max(0.0, self._clock() - item.frame.t_s))
+        if seen is not None:
+            self._link.send(verbs.PROBED, str(item.mark).encode(), encode_probed(Probed(trial.probe_id, seen)))
+        if trial.left == 0 and self._order is not None:
+            zones = tuple(zone for zone in self._order.zones if zone.camera_id == name)
+            self._trials.end(name, zones, seen=seen is not None and bool(seen.tracks))
 
     def _engine(self) -> Detector:
         if self._detector is None:

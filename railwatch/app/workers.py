@@ -16,7 +16,7 @@ from railwatch.app.worker_lives import ASK_TIMEOUT_S, LOAD_TIMEOUT_S, SILENT_S, 
 from railwatch.app.worker_process import Endings, WorkerProcess
 from railwatch.core.errors import ConfigError, InstallError, ModelError, WireError
 from railwatch.core.types import Observation
-from railwatch.decision.inputs import WorkerLost
+from railwatch.decision.inputs import ProbeSight, WorkerLost
 from railwatch.seam import sockets as verbs
 from railwatch.seam.beats import Beats, beat_number
 from railwatch.seam.codec import decode_observation
@@ -24,6 +24,7 @@ from railwatch.seam.commands import Answer, Command, CommandKind, decode_answer,
 from railwatch.seam.greeting import Hello, decode_hello, decode_lost, encode_welcome
 from railwatch.seam.handover import Handover
 from railwatch.seam.orders import WorkerOrder, order_to_json
+from railwatch.seam.probes import decode_probed
 from railwatch.seam.sockets import HubSocket, Upward
 
 LATE_S: Final = 2.0
@@ -34,7 +35,7 @@ _FATAL: Final = {error.exit_code: error for error in (ConfigError, ModelError, I
 
 Say = Callable[[str], None]
 StartProcess = Callable[[Handover], WorkerProcess]
-Feed = Callable[[Observation | WorkerLost], None]
+Feed = Callable[[Observation | ProbeSight | WorkerLost], None]
 Trouble = Callable[[str, str | None], None]
 """Told of a trouble of the system by its name, with the reason; with None when it is over."""
 
@@ -220,7 +221,12 @@ class Workers:
         match message.verb, message.frames:
             case verbs.OBSERVATION, (number, payload):
                 if self._fresh(life, number):
-                    self._observe(life, payload)
+                    seen = decode_observation(payload)
+                    self._observe(life, seen, seen)
+            case verbs.PROBED, (number, payload):
+                if self._fresh(life, number):
+                    probed = decode_probed(payload)
+                    self._observe(life, probed.seen, ProbeSight(probed.probe_id, probed.seen))
             case verbs.ALIVE, (number,):
                 self._fresh(life, number)
             case verbs.LOST, (payload,):
@@ -243,14 +249,13 @@ class Workers:
         life.heard()
         return True
 
-    def _observe(self, life: Life, payload: bytes) -> None:
-        seen = decode_observation(payload)
+    def _observe(self, life: Life, seen: Observation, value: Observation | ProbeSight) -> None:
         if not self._current(life) or life.stage is not Stage.ARMED:
             self._refusals.note(life.worker_group, "an Observation of a worker that is not armed")
         elif seen.camera_id not in life.camera_ids or seen.worker_epoch != life.worker_epoch:
             self._refusals.note(life.worker_group, "an Observation that is not this worker's to make")
         else:
-            self._feed(seen)
+            self._feed(value)
 
     def _current(self, life: Life) -> bool:
         group = self.groups.get(life.worker_group)

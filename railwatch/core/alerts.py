@@ -208,12 +208,31 @@ class Alert:
 
 
 @dataclass(frozen=True, slots=True)
+class SelfTest:
+    """What the self-tests of a camera have come to since the hub's start: how many there were, misses in a row.
+
+    `passed_age_s`: seconds since the last one that was passed, None if none was. `p50_s`, `p95_s`: percentiles of the
+    time from the deciding frame to the arrival of its alert at a subscriber, of the last 100 that were passed.
+    """
+
+    runs: int
+    misses: int
+    passed_age_s: float | None
+    p50_s: float | None
+    p95_s: float | None
+
+
+@dataclass(frozen=True, slots=True)
 class CameraStatus:
-    """What the hub believes of one camera: state, the reason in words, and the age of its last frame (seconds)."""
+    """What the hub believes of one camera: state, the reason in words, and the age of its last frame (seconds).
+
+    `self_test` is None until a first self-test has ended.
+    """
 
     state: CameraState
     reason: str
     frame_age_s: float | None
+    self_test: SelfTest | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,6 +15,7 @@ from railwatch.core.alerts import DEFAULT_LEASE_S, AckLevel, Severity
 from railwatch.core.ground import GroundPlane
 from railwatch.core.provider import Provider
 from railwatch.core.risk_settings import RiskSettings, TrainSourceSettings
+from railwatch.core.self_test import SelfTestSettings
 from railwatch.core.types import Zone, ZoneKind
 
 DEFAULT_GROUPS: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
@@ -222,6 +223,7 @@ class SiteSettings:
     escalation: EscalationSettings = EscalationSettings()
     train_sources: tuple[TrainSourceSettings, ...] = ()
     risk: RiskSettings = field(default_factory=RiskSettings)
+    self_test: SelfTestSettings = field(default_factory=SelfTestSettings)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "groups", MappingProxyType({k: tuple(v) for k, v in self.groups.items()}))
@@ -270,6 +272,7 @@ def canonical_json(site: SiteSettings) -> str:
             "escalation": asdict(site.escalation),
             "train_sources": [asdict(source) for source in site.train_sources],
             "risk": asdict(site.risk),
+            "self_test": asdict(site.self_test),
         }
     )
     return json.dumps(plain, sort_keys=True, separators=(",", ":"), allow_nan=False)

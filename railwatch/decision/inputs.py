@@ -108,8 +108,58 @@ class Possession:
             raise ValueError(f"lasts_s must be 0 to {MAX_POSSESSION_S:g}, but is {self.lasts_s}")
 
 
+@dataclass(frozen=True, slots=True)
+class Probe:
+    """A self-test of a camera begins, and must be passed within `within_s` seconds."""
+
+    camera_id: str
+    probe_id: str
+    within_s: float
+
+    def __post_init__(self) -> None:
+        if not (math.isfinite(self.within_s) and self.within_s > 0.0):
+            raise ValueError(f"within_s must be positive and finite, but is {self.within_s}")
+
+
+@dataclass(frozen=True, slots=True)
+class ProbeSight:
+    """What was seen in the copy of a frame into which a person was put: it tells nothing of what is really there."""
+
+    probe_id: str
+    seen: Observation
+
+
+@dataclass(frozen=True, slots=True)
+class ProbeHeard:
+    """The alert of a self-test has arrived at a subscriber."""
+
+    camera_id: str
+    probe_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class ProbeEnded:
+    """A self-test could not be carried out, and why."""
+
+    camera_id: str
+    probe_id: str
+    reason: str
+
+
 Input = (
-    Observation | Tick | WorkerLost | Acknowledge | SystemFault | Consumers | ConfigChange | TrainReport | Possession
+    Observation
+    | Tick
+    | WorkerLost
+    | Acknowledge
+    | SystemFault
+    | Consumers
+    | ConfigChange
+    | TrainReport
+    | Possession
+    | Probe
+    | ProbeSight
+    | ProbeHeard
+    | ProbeEnded
 )
 
 

@@ -38,7 +38,9 @@ def restored_faults(incidents: Mapping[IncidentKey, Incident], now_s: float) -> 
 
 def _key(item: RestoredIncident) -> IncidentKey:
     last = item.last
-    third = {AlertKind.BLINDNESS: last.camera_id, AlertKind.SYSTEM: last.fault}.get(last.kind)
+    third = {AlertKind.BLINDNESS: last.camera_id, AlertKind.SYSTEM: last.fault, AlertKind.TEST: last.camera_id}.get(
+        last.kind
+    )
     return last.kind, last.section_id, third or ""
 
 

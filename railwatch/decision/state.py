@@ -14,6 +14,7 @@ from railwatch.decision.faults import Faults
 from railwatch.decision.following import trains_in_sight
 from railwatch.decision.incidents import Incident, IncidentKey, required_cameras
 from railwatch.decision.presence import CameraMemory
+from railwatch.decision.probing import Probing
 from railwatch.decision.restore import restored_faults, restored_incidents
 from railwatch.decision.telling import Letterhead
 from railwatch.decision.trains import NO_REPORTS, Reports
@@ -32,7 +33,8 @@ class DecisionState:
 
     `doubtful` are sections with an incident of an earlier run of the hub in which nobody has been seen since, nor the
     track observed for the off-delay: they are not CLEAR. `missing` tells since when nobody of a group is connected.
-    `reports` are the last ones of every source of trains, `possessions` those of workers by rail track.
+    `reports` are the last ones of every source of trains, `possessions` those of workers by rail track. `probes` are
+    the self-tests by camera.
     """
 
     site: SiteSettings
@@ -47,6 +49,11 @@ class DecisionState:
     missing: Mapping[str, float] = field(default_factory=lambda: MappingProxyType({}))
     reports: Reports = field(default_factory=lambda: NO_REPORTS)
     possessions: Mapping[str, Held] = field(default_factory=lambda: MappingProxyType({}))
+    probes: Mapping[str, Probing] = field(default_factory=lambda: MappingProxyType({}))
+
+    def probing(self, camera_id: str) -> Probing:
+        """The self-tests of a camera; those of one that had none yet are empty."""
+        return self.probes.get(camera_id, Probing())
 
     def outlook(self) -> Outlook:
         """What is believed of trains and possessions now."""

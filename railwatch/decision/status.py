@@ -19,6 +19,7 @@ def status_of(state: DecisionState, nonces: tuple[str, ...] = ()) -> Status:
                 memory.state,
                 memory.reason,
                 None if memory.frame_age_s is None else memory.frame_age_s + state.now_s - memory.heard_s,
+                state.probing(name).status(state.now_s),
             )
             for name, memory in state.cameras.items()
         },

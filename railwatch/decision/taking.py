@@ -16,10 +16,15 @@ from railwatch.decision.inputs import (
     Consumers,
     Input,
     Possession,
+    Probe,
+    ProbeEnded,
+    ProbeHeard,
+    ProbeSight,
     SystemFault,
     WorkerLost,
 )
 from railwatch.decision.presence import CameraMemory, blinded, observe, tracked
+from railwatch.decision.probing import Probing, begun, ended, heard, overdue, sighted
 from railwatch.decision.state import DecisionState, Held
 from railwatch.decision.trains import hear
 
@@ -54,15 +59,21 @@ def take(state: DecisionState, value: Input) -> tuple[DecisionState, IncidentKey
         case Possession():
             held = Held(value.holder, state.now_s + value.lasts_s)
             state = replace(state, possessions=MappingProxyType({**state.possessions, value.rail_track_id: held}))
+        case Probe() | ProbeSight() | ProbeHeard() | ProbeEnded():
+            state = _probed(state, value)
         case _:
             pass  # a Tick is only time, which `step` has taken in already
-    return replace(_timed_out(state), faults=state.faults.at(state.now_s)), answered
+    state = _overdue_probes(_timed_out(state))
+    return replace(state, faults=state.faults.at(state.now_s)), answered
 
 
 def _observed(state: DecisionState, seen: Observation) -> DecisionState:
     name = seen.camera_id
     if name not in state.cameras:
         raise ValueError(f"camera_id must be one of {sorted(state.cameras)}, but is {name!r}")
+    probing = state.probing(name)
+    if probing.failing:  # its pictures still say "somebody", and never "nobody"
+        seen = replace(seen, vitals=replace(seen.vitals, state=CameraState.BLIND, reason=probing.reason))
     moved = tracked(state.cameras[name], seen, state.site)
     state = replace(state, cameras=MappingProxyType({**state.cameras, name: moved}))
     memory = observe(moved, seen, state.site, state.now_s, state.outlook())
@@ -77,6 +88,45 @@ def _timed_out(state: DecisionState) -> DecisionState:
         if state.now_s - memory.heard_s > timeout_s and (memory.waiting or memory.state is not CameraState.BLIND)
     }
     return replace(state, cameras=MappingProxyType({**state.cameras, **silent})) if silent else state
+
+
+def _probed(state: DecisionState, value: Probe | ProbeSight | ProbeHeard | ProbeEnded) -> DecisionState:
+    """Raises ValueError for a camera that the site does not have."""
+    name = value.seen.camera_id if isinstance(value, ProbeSight) else value.camera_id
+    if name not in state.cameras:
+        raise ValueError(f"camera_id must be one of {sorted(state.cameras)}, but is {name!r}")
+    before = state.probing(name)
+    match value:
+        case Probe():
+            return _with_probing(state, name, begun(before, value.probe_id, value.within_s, state.now_s))
+        case ProbeSight():
+            after = sighted(before, value.probe_id, value.seen, state.site, state.outlook(), state.now_s)
+            return _with_probing(state, name, after)
+        case ProbeHeard():
+            return _with_probing(state, name, heard(before, value.probe_id, state.now_s))
+    running = before.running
+    if running is None or running.probe_id != value.probe_id:
+        return state
+    return _probe_missed(state, name, value.reason)
+
+
+def _overdue_probes(state: DecisionState) -> DecisionState:
+    for name in [name for name, probing in state.probes.items() if overdue(probing.running, state.now_s)]:
+        state = _probe_missed(state, name, None)
+    return state
+
+
+def _probe_missed(state: DecisionState, name: str, reason: str | None) -> DecisionState:
+    memory = state.cameras[name]
+    after = ended(state.probing(name), reason, trusted=memory.state is not CameraState.BLIND)
+    state = _with_probing(state, name, after)
+    if not after.failing:
+        return state
+    return replace(state, cameras=MappingProxyType({**state.cameras, name: blinded(memory, after.reason)}))
+
+
+def _with_probing(state: DecisionState, name: str, probing: Probing) -> DecisionState:
+    return replace(state, probes=MappingProxyType({**state.probes, name: probing}))
 
 
 def _acknowledged(state: DecisionState, said: Acknowledge) -> tuple[DecisionState, IncidentKey | None]:
@@ -109,6 +159,7 @@ def _reconfigured(state: DecisionState, site: SiteSettings) -> DecisionState:
         occupied=state.occupied & set(site.sections),
         doubtful=state.doubtful & set(site.sections),
         missing=MappingProxyType({name: since_s for name, since_s in state.missing.items() if name in groups}),
+        probes=MappingProxyType({name: item for name, item in state.probes.items() if cameras.get(name) is not None}),
     )
 
 

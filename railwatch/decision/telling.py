@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from railwatch.core.alerts import Action, Alert, AlertObject, Epoch
 from railwatch.decision.incidents import Incident, IncidentKey, SectionSight
 from railwatch.decision.presence import CameraMemory
+from railwatch.decision.probing import Probing
 from railwatch.decision.wording import sentence
 
 
@@ -77,6 +78,21 @@ def account_of_camera(camera_id: str, memory: CameraMemory, action: Action) -> A
     """The account of a blind or degraded camera."""
     why = f"camera {camera_id} sees again" if action is Action.CLOSED else f"camera {camera_id}: {memory.reason}"
     return Account(why, camera_id, None, (), memory.captured_at)
+
+
+def account_of_probe(camera_id: str, probing: Probing, action: Action) -> Account:
+    """The account of a self-test: nobody is there, and the words say so."""
+    running = probing.running
+    if action is Action.CLOSED or running is None:
+        return Account(f"self-test of camera {camera_id}: {probing.words}", camera_id, None, (), None)
+    hits = [hit for name in running.sections for hit in running.memory.view(name).hits]
+    return Account(
+        f"self-test of camera {camera_id}: a person was put into a copy of its pictures and is seen",
+        camera_id,
+        hits[0].zone.zone_id if hits else None,
+        tuple(AlertObject(h.track.track_id, h.track.class_name, h.track.group, h.track.confidence) for h in hits[:1]),
+        running.memory.captured_at,
+    )
 
 
 def account_of_fault(fault: str, words: str, action: Action) -> Account:

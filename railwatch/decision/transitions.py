@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from functools import partial
 
-from railwatch.core.alerts import Action, AlertKind
+from railwatch.core.alerts import Action, AlertKind, Severity
 from railwatch.decision.escalation import attended, derived_faults, escalated, words_of_escalation
 from railwatch.decision.faults import next_fault
 from railwatch.decision.incidents import (
@@ -24,6 +24,7 @@ from railwatch.decision.telling import (
     Transition,
     account_of_camera,
     account_of_fault,
+    account_of_probe,
     account_of_sight,
     account_of_the_unwatched,
 )
@@ -36,7 +37,7 @@ def transitions(state: DecisionState, sights: Mapping[str, SectionSight]) -> Ite
         for change in _of_section(state, section_id, sight):
             expected.add(change.key)
             yield change
-    for change in _of_system(state):
+    for change in (*_of_probes(state), *_of_system(state)):
         expected.add(change.key)
         yield change
     for key, incident in state.incidents.items():
@@ -54,7 +55,7 @@ def told_of(
     """
     settings = state.site.escalation
     after, action, words = change.after, change.action, ""
-    if after is not None:
+    if after is not None and after.kind is not AlertKind.TEST:
         after = attended(change.before, after, settings, state.now_s)
         if action is None and change.key == answered:
             action, words = Action.ACKNOWLEDGED, f"acknowledged by {after.by}: "
@@ -79,9 +80,33 @@ def _of_section(state: DecisionState, section_id: str, sight: SectionSight) -> I
         yield Transition(key, before, after, action, partial(account_of_camera, camera_id, memory))
 
 
+def _of_probes(state: DecisionState) -> Iterator[Transition]:
+    """Self-tests: told when the person is seen, and when that has arrived at a subscriber or has not in time."""
+    running = {
+        (AlertKind.TEST, section_id, name): probing
+        for name, probing in state.probes.items()
+        if probing.running is not None
+        for section_id in probing.running.sections[:1]
+    }
+    known = [key for key in state.incidents if key[0] is AlertKind.TEST]
+    for key in dict.fromkeys((*running, *known)):
+        before, probing = state.incidents.get(key), state.probing(key[2])
+        after = Incident(AlertKind.TEST, Severity.NOTICE) if before is None else before
+        if key in running:
+            action = Action.OPENED if before is None else None
+            yield Transition(key, before, after, action, partial(account_of_probe, key[2], probing))
+        else:
+            yield Transition(key, before, None, Action.CLOSED, partial(account_of_probe, key[2], probing))
+
+
 def _of_system(state: DecisionState) -> Iterator[Transition]:
     """The faults that were reported, and those that follow from acknowledgements that are missing."""
-    derived = derived_faults(state.incidents.values(), state.missing, state.site.escalation, state.now_s)
+    derived = derived_faults(
+        [item for item in state.incidents.values() if item.kind is not AlertKind.TEST],
+        state.missing,
+        state.site.escalation,
+        state.now_s,
+    )
     reasons = {**state.faults.reasons, **derived}
     open_names = [key[2] for key in state.incidents if key[0] is AlertKind.SYSTEM and key[1] == ""]
     for name in sorted({*reasons, *open_names}):

@@ -78,6 +78,15 @@ def connect_endpoint(name: str, endpoint: str) -> str:
     return f"tcp://{address}:{port}"
 
 
+def reachable(endpoint: str) -> str:
+    """Where a program on this machine connects to what is bound at `endpoint`.
+
+    >>> reachable("tcp://0.0.0.0:5556")
+    'tcp://127.0.0.1:5556'
+    """
+    return endpoint.replace("tcp://0.0.0.0:", "tcp://127.0.0.1:")
+
+
 def next_port(name: str, endpoint: str) -> str:
     """Where nonces go when nothing is said: the same host, the next port; any free port after any free port.
 

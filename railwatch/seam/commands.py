@@ -32,7 +32,8 @@ class CommandKind(Enum):
     """What a worker can be asked for.
 
     RELOAD takes over cameras, zones and model; ARM begins to observe under a `config_rev`; PROBE tells how the worker
-    is; SNAPSHOT gives the newest picture of a camera as JPEG; CUT_CLIP cuts a piece of the recording ring.
+    is and, given a camera, begins a self-test of it; SNAPSHOT gives the newest picture of a camera as JPEG; CUT_CLIP
+    cuts a piece of the recording ring.
     """
 
     RELOAD = "RELOAD"

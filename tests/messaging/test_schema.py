@@ -36,7 +36,7 @@ ALERT_TEXT = (
 )
 STATUS_TEXT = (
     '{"site_id":"yard","epoch":"4f1c.7","seq_last":0,"nonces":["n"],"sections":{"s":"CLEAR"},'
-    '"cameras":{"c":{"state":"NOMINAL","reason":"","frame_age_s":null}},'
+    '"cameras":{"c":{"state":"NOMINAL","reason":"","frame_age_s":null,"self_test":null}},'
     '"trains":[{"rail_track_id":"1","eta_s":null,"source":"","age_s":1}],'
     '"open_incidents":[{"incident_id":"i","section_id":"s","kind":"TEST","severity":"NOTICE","opened_at":"",'
     '"level":null,"by":null,"addressed_to":[],"fault":null}],"config_rev":"","lease_s":2.5,"schema_version":1}'
