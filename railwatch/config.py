@@ -186,6 +186,7 @@ _STAND_INS: Final[Mapping[str, Any]] = {
     "cameras[].required": True,
     "zones[].polygon": [[0.0, 0.0], [1.0, 0.0], [0.0, 1.0]],
     "zones[].rail_track_id": None,
+    "zones[].blur": False,
 }
 """Values that no cross-check looks at: they take the place of faulty ones, so that the rest can be checked."""
 
@@ -213,7 +214,7 @@ def _settings(keys: SiteKeys, folder: Path) -> SiteSettings:
 
     def zone(z: ZoneKeys) -> Zone:
         points = tuple(Point(x, y) for x, y in z.polygon)
-        return Zone(z.zone_id, z.camera_id, z.section_id, z.rail_track_id, z.kind, points)
+        return Zone(z.zone_id, z.camera_id, z.section_id, z.rail_track_id, z.kind, points, z.blur)
 
     return SiteSettings(
         site_id=keys.site_id,

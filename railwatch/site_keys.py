@@ -6,7 +6,7 @@ Defaults are those of `railwatch.core.settings`; nothing is decided here a secon
 from __future__ import annotations
 
 from dataclasses import MISSING, fields
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, Self
 
 from pydantic import AfterValidator, Field, model_validator
 
@@ -73,6 +73,17 @@ class ZoneKeys(Keys):
     rail_track_id: Annotated[Id | None, Field(description="The rail track it covers, for reports of trains.")] = None
     kind: Annotated[ZoneKind, Field(strict=False, description="What the polygon marks.")]
     polygon: Annotated[Polygon, Field(description="Corners [x, y] in fractions of the frame; (0, 0) is its top left.")]
+    blur: Annotated[
+        bool, Field(description="Whether it is blurred wherever people look; only in a zone of kind ignore.")
+    ] = False
+
+    @model_validator(mode="after")
+    def _hides_nothing_watched(self) -> Self:
+        if self.blur and self.kind is not ZoneKind.IGNORE:
+            raise ValueError(
+                f"blur must be false in a zone of kind {self.kind.value}: only one of kind ignore may hide"
+            )
+        return self
 
 
 _MODEL: Final = ModelSettings(file="detector.onnx")

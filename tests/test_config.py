@@ -123,6 +123,7 @@ def test_the_example_is_a_site():
         ("[crossing]", "[]", "line 7: sections: given a list of 0, must have 1 or more entries"),
         ("    camera_id: east\n    section", "    camera_id: west\n    section", "line 10: zones[0].camera_id: given"),
         ("section_id: crossing", "section_id: yard", "line 11: zones[0].section_id: given 'yard', zone 'track' names"),
+        ("kind: track", "kind: track\n    blur: true", "zones[0].blur: given 'true', blur must be false in a zone of"),
         ("kind: track", "kind: trak", "line 12: zones[0].kind: given 'trak', must be 'track', 'approach'"),
         ("[0, 0], [1, 0], [1, 1]", "[0, 0], [1, 0]", "line 13: zones[0].polygon: given a list of 2, must have 3 or"),
         ("[0, 0], [1, 0], [1, 1]", "[0, 0], [1, 1], [1, 0], [0, 1]", "zones[0].polygon: given a list of 4, a polygon"),

@@ -13,6 +13,7 @@ from railwatch.app.sources import open_source
 from railwatch.core.alerts import Severity
 from railwatch.core.errors import ConfigError, RecordError, SourceError
 from railwatch.core.model_names import model_path
+from railwatch.core.privacy import blurred, private_areas
 from railwatch.core.types import Frame, Observation, Track, TrackState
 from railwatch.evidence.explained import draw_explanation
 from railwatch.perception.detector import open_detector
@@ -78,7 +79,9 @@ def write_picture(found: Explanation, shown: Json, frame: Frame | None, out: Pat
     section = shown["section"]["section_id"]
     zones = [zone for zone in found.header["zones"] if zone["section_id"] == section]
     history = [f for f in found.frames if f["section"]["section_id"] == section]
-    bgr = None if frame is None else frame.picture.bgr()
+    bgr = None
+    if frame is not None:
+        bgr = blurred(frame.picture.bgr(), private_areas(found.site.zones, frame.camera_id))
     picture = draw_explanation(bgr, shown, zones, history, title, found.site.risk.least_margin_s)
     save_png(out, picture)
 

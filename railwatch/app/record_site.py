@@ -32,6 +32,7 @@ def site_to_mapping(site: SiteSettings) -> dict[str, Any]:
                 "rail_track_id": zone.rail_track_id,
                 "kind": zone.kind.value,
                 "polygon": [list(point) for point in zone.polygon_norm],
+                **({"blur": True} if zone.blur else {}),
             }
             for zone in site.zones
         ],

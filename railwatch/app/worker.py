@@ -17,6 +17,7 @@ from railwatch.app.camera_reader import CameraReader, OpenLive
 from railwatch.app.trial import PERSON, Trial, Trials, spots
 from railwatch.core.clock import Clock, elapsed_s
 from railwatch.core.errors import ConfigError, RailwatchError, WireError
+from railwatch.core.privacy import private_areas
 from railwatch.core.settings import ModelSettings
 from railwatch.core.types import Detections, Detector
 from railwatch.perception.live import Taken
@@ -263,7 +264,8 @@ class Worker:
             raise ConfigError(f"a snapshot needs a camera of this worker that gives frames, but is of {body}")
         frame = reader.newest
         about = {"captured_at": frame.captured_at, "frame_age_s": self._clock() - frame.t_s}
-        return about, encode_jpeg(frame.picture)
+        zones = self._order.zones if self._order else ()
+        return about, encode_jpeg(frame.picture, private=private_areas(zones, reader.camera.camera_id))
 
     def _look(self) -> None:
         """One batch: the newest frame of every camera that has one."""

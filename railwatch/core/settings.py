@@ -250,8 +250,8 @@ def site_faults(site: SiteSettings) -> list[SiteFault]:
 def canonical_json(site: SiteSettings) -> str:
     """The decisive part of the settings as JSON with sorted keys and no spaces; equal text means equal decisions.
 
-    Left out are the sockets (`messaging`), which worker serves a camera, and where pictures and model file lie (the
-    model's hash stays).
+    Left out are the sockets (`messaging`), which worker serves a camera, what is blurred for people, and where pictures
+    and model file lie (the model's hash stays).
     """
     plain = _plain(
         {
@@ -262,7 +262,7 @@ def canonical_json(site: SiteSettings) -> str:
                 for c in site.cameras
             ],
             "sections": site.sections,
-            "zones": [asdict(zone) for zone in site.zones],
+            "zones": [{key: value for key, value in asdict(zone).items() if key != "blur"} for zone in site.zones],
             "model": {"sha256": site.model.sha256, "confidence": site.model.confidence},
             "groups": dict(site.groups),
             "alarm_groups": site.alarm_groups,

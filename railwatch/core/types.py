@@ -284,7 +284,10 @@ class ZoneKind(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Zone:
-    """A polygon in the picture of one camera. `polygon_norm` is simple, has area, and lies within the frame."""
+    """A polygon in the picture of one camera. `polygon_norm` is simple, has area, and lies within the frame.
+
+    `blur`: what lies in it is made unrecognisable wherever people look; only a zone of kind ignore may be.
+    """
 
     zone_id: str
     camera_id: str
@@ -292,9 +295,14 @@ class Zone:
     rail_track_id: str | None
     kind: ZoneKind
     polygon_norm: tuple[Point, ...]
+    blur: bool = False
 
     def __post_init__(self) -> None:
         check_polygon(self.polygon_norm)
+        if self.blur and self.kind is not ZoneKind.IGNORE:
+            raise ValueError(
+                f"blur must be false in a zone of kind {self.kind.value}: only one of kind ignore may hide"
+            )
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,7 @@ import cv2
 import numpy as np
 
 from railwatch.core.alerts import SectionState
+from railwatch.core.privacy import blurred, private_areas
 from railwatch.core.types import Observation, Size, Track, TrackState, UInt8Array, Zone, ZoneKind
 
 Colour = tuple[int, int, int]
@@ -46,9 +47,10 @@ def draw_overlay(
 ) -> UInt8Array:
     """A copy of `bgr` ((H, W, 3) uint8) with zones, boxes, a bar of section states and one line of text.
 
-    `zones` are those of the camera. Objects that were not seen in this frame (LOST) are drawn dashed-thin in grey.
+    `zones` are those of the camera; what those with `blur` hold is made unrecognisable.
+    Objects that were not seen in this frame (LOST) are drawn dashed-thin in grey.
     """
-    picture = bgr.copy()
+    picture = blurred(bgr, private_areas(zones, seen.camera_id))
     size = Size(picture.shape[1], picture.shape[0])
     scale = max(0.4, size.height / 900.0)
     _draw_zones(picture, zones, size)

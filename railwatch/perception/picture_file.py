@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
@@ -10,6 +11,8 @@ import cv2
 import numpy as np
 
 from railwatch.core.errors import SourceError
+from railwatch.core.geometry import Point
+from railwatch.core.privacy import blurred
 from railwatch.core.types import Picture
 from railwatch.perception.files import checked_size, existing_file
 from railwatch.perception.image_header import image_size
@@ -67,13 +70,15 @@ def _natural(path: Path) -> tuple[list[tuple[int, str]], str]:
     return [(int(part), "") if i % 2 else (0, part) for i, part in enumerate(parts)], path.name
 
 
-def encode_jpeg(picture: Picture, quality: int = 85) -> bytes:
-    """The picture as JPEG; `quality` 1 to 100. Raises SourceError when OpenCV cannot encode it.
+def encode_jpeg(picture: Picture, quality: int = 85, private: Sequence[tuple[Point, ...]] = ()) -> bytes:
+    """The picture as JPEG; `quality` 1 to 100; `private`: polygons in fractions of the frame to be blurred.
+
+    Raises SourceError when OpenCV cannot encode it.
 
     >>> encode_jpeg(BgrPicture(np.zeros((4, 4, 3), np.uint8)))[:2].hex()
     'ffd8'
     """
-    done, encoded = cv2.imencode(".jpg", picture.bgr(), [cv2.IMWRITE_JPEG_QUALITY, quality])
+    done, encoded = cv2.imencode(".jpg", blurred(picture.bgr(), private), [cv2.IMWRITE_JPEG_QUALITY, quality])
     if not done:
         raise SourceError(f"a picture of {picture.size.width} x {picture.size.height} pixels cannot be written as JPEG")
     return encoded.tobytes()

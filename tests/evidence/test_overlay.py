@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from railwatch.core.alerts import SectionState
-from railwatch.core.types import TrackState
+from railwatch.core.geometry import Point
+from railwatch.core.types import TrackState, Zone, ZoneKind
 from railwatch.evidence.overlay import STATE_COLOURS, ZONE_COLOURS, draw_overlay
 from tests.scenario import ON_TRACK, observation, site, track
 
@@ -50,3 +51,12 @@ def test_boxes_stand_where_the_objects_are_and_predicted_ones_look_different():
 
 def test_text_that_the_font_lacks_is_no_error():
     assert drawn(message="Bahnübergang 踏切").shape == PICTURE.shape
+
+
+def test_a_private_area_cannot_be_recognised_in_the_overlay():
+    noise = np.random.default_rng(1).integers(0, 256, PICTURE.shape, np.uint8)
+    corner = (Point(0.9, 0.9), Point(1.0, 0.9), Point(1.0, 1.0), Point(0.9, 1.0))
+    garden = Zone("garden", ZONES[0].camera_id, "main", None, ZoneKind.IGNORE, corner, blur=True)
+    seen = observation(1.0)
+    shown = draw_overlay(noise, seen, (garden,), {"main": SectionState.CLEAR}, "")[940:950, 940:950]
+    assert shown.astype(int).std(axis=(0, 1)).max() < 1.0
