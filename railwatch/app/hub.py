@@ -20,7 +20,7 @@ import zmq
 from railwatch.app.decider import Decider, status_body
 from railwatch.app.inbox import Inbox
 from railwatch.app.notify import Notifier
-from railwatch.app.outward import Asked, Outward
+from railwatch.app.outward import Asked, Outward, said_of
 from railwatch.app.prober import Prober
 from railwatch.app.record import RecordHeader
 from railwatch.app.record_site import site_to_mapping
@@ -47,8 +47,10 @@ from railwatch.decision.inputs import (
     Tick,
     WorkerLost,
 )
+from railwatch.decision.probing import tried_cameras
 from railwatch.decision.status import status_of
 from railwatch.decision.step import start
+from railwatch.messaging.requests import AckRequest, ProbeRequest
 from railwatch.seam.handover import Handover
 from railwatch.seam.orders import order_for
 
@@ -150,7 +152,7 @@ class Hub:
             Outward(
                 site,
                 self._state_dir.path,
-                lambda asked: self._inbox.post(lambda: self._acknowledge(asked)),
+                lambda asked: self._inbox.post(lambda: self._answer(asked)),
                 self._pass_on_trouble,
             )
         )
@@ -195,17 +197,34 @@ class Hub:
             self._sections = sections
             self._notifier.status(", ".join(f"{name} {state.value}" for name, state in sections.items()))
 
-    def _acknowledge(self, asked: Asked) -> None:
-        """Somebody acknowledges an incident: decided first, then in the journal, then answered."""
-        said, state = asked.said(), self._decider.state
-        verdict = judge(state.incidents, state.site.escalation, said)
+    def _answer(self, asked: Asked) -> None:
+        """Somebody asks for something: refused, or decided and then answered."""
         if not self._outward.may(asked):
-            self._outward.refuse(asked, "acknowledging needs a key of role operator")
-        elif verdict.key is None:
+            self._outward.refuse(asked, f"{asked.verb.decode()} needs a key of role operator")
+        elif isinstance(asked.request, AckRequest):
+            self._acknowledge(asked, asked.request)
+        else:
+            self._probe(asked, asked.request)
+
+    def _acknowledge(self, asked: Asked, request: AckRequest) -> None:
+        """Somebody acknowledges an incident: decided first, then in the journal, then answered."""
+        said, state = said_of(asked.peer, request), self._decider.state
+        verdict = judge(state.incidents, state.site.escalation, said)
+        if verdict.key is None:
             self._outward.refuse(asked, verdict.refusal)
         else:
             self._decider.feed(said, self._now_s)
-            self._outward.accept(asked)
+            self._outward.accept(asked.peer, request)
+
+    def _probe(self, asked: Asked, request: ProbeRequest) -> None:
+        """Somebody wants a self-test now."""
+        cameras = [camera.camera_id for camera in self.site.cameras]
+        wanted = cameras if request.camera_id is None else [request.camera_id]
+        if self._prober.request(self._decider.state, wanted, self._now_s):
+            self._outward.grant(asked)
+        else:
+            tried = ", ".join(tried_cameras(self.site)) or "none"
+            self._outward.refuse(asked, f"a camera that is tried by self-tests must be named: {tried}")
 
     def _pass_on_trouble(self, name: str, reason: str | None) -> None:
         """Trouble that another thread has found."""

@@ -23,10 +23,12 @@ from railwatch.messaging.records import Record
 from railwatch.messaging.requests import (
     ACK_VERB,
     ACKED_VERB,
+    PROBE_VERB,
     REFUSED_VERB,
     Acked,
     AckRequest,
     Peer,
+    ProbeRequest,
     Refused,
     decode_body,
     encode_body,
@@ -40,31 +42,33 @@ HEARD_WITHIN_S: Final = 5.0
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """An acknowledgement that somebody asks for, and whom to answer."""
+    """What somebody asks for, and whom to answer."""
 
     peer: Peer
-    request: AckRequest
+    verb: bytes
+    request: AckRequest | ProbeRequest
 
-    def said(self) -> Acknowledge:
-        """It as an input of the decision."""
-        return Acknowledge(self.request.incident_id, self.request.level, self.request.by, self.peer.user_id)
+
+def said_of(peer: Peer, request: AckRequest) -> Acknowledge:
+    """An acknowledgement as an input of the decision."""
+    return Acknowledge(request.incident_id, request.level, request.by, peer.user_id)
 
 
 class Outward:
     """Journal, keys and publisher of one hub; use as a context manager.
 
-    Building it opens the journal, which begins a new epoch; `open` publishes. `on_ack` and `on_trouble` are called from
-    other threads and must only pass on what they are given. Raises JournalError, KeysError.
+    Building it opens the journal, which begins a new epoch; `open` publishes. `on_asked` and `on_trouble` are called
+    from other threads and must only pass on what they are given. Raises JournalError, KeysError.
     """
 
     def __init__(
         self,
         site: SiteSettings,
         folder: Path,
-        on_ack: Callable[[Asked], bool],
+        on_asked: Callable[[Asked], bool],
         on_trouble: Callable[[str, str | None], None],
     ) -> None:
-        self._site, self._on_ack, self._on_trouble = site, on_ack, on_trouble
+        self._site, self._on_asked, self._on_trouble = site, on_asked, on_trouble
         self._stack = ExitStack()
         self._journal = Journal.open(folder / JOURNAL_NAME)
         self._publisher: JournaledPublisher | None = None
@@ -105,7 +109,7 @@ class Outward:
                 site_id=self._site.site_id,
                 body=body,
                 on_trouble=self._on_trouble,
-                handlers={ACK_VERB: self._take_ack},
+                handlers={ACK_VERB: self._take_ack, PROBE_VERB: self._take_probe},
                 bind=messaging.bind,
                 request_bind=messaging.request_bind,
                 lease_s=messaging.lease_s,
@@ -139,18 +143,21 @@ class Outward:
         self._heard = None
 
     def may(self, asked: Asked) -> bool:
-        """Whether whoever asks may acknowledge: without keys everybody on this machine may."""
-        return self.guard is None or self.guard.may(asked.peer.user_id, ACK_VERB)
+        """Whether whoever asks may: without keys everybody on this machine may."""
+        return self.guard is None or self.guard.may(asked.peer.user_id, asked.verb)
 
-    def accept(self, asked: Asked) -> None:
+    def grant(self, asked: Asked) -> None:
+        """Answer that a request is granted."""
+        self._open.reply(asked.peer, ACKED_VERB, encode_body(Acked(asked.request.request)))
+
+    def accept(self, peer: Peer, request: AckRequest) -> None:
         """Answer an acknowledgement once it is in the journal."""
-        peer, request = asked.peer, asked.request
         publisher = self._open
         record = Record.acknowledgement(request.incident_id, request.level, request.by, peer.user_id)
         publisher.record(record, lambda: publisher.reply(peer, ACKED_VERB, encode_body(Acked(request.request))))
 
     def refuse(self, asked: Asked, reason: str) -> None:
-        """Answer an acknowledgement that is not granted."""
+        """Answer a request that is not granted."""
         self._open.reply(asked.peer, REFUSED_VERB, encode_body(Refused(asked.request.request, reason)))
 
     def __enter__(self) -> Self:
@@ -175,6 +182,11 @@ class Outward:
             return ()
 
     def _take_ack(self, peer: Peer, payload: bytes) -> None:
-        asked = Asked(peer, decode_body(payload, AckRequest))
-        if not self._on_ack(asked):
+        self._take(Asked(peer, ACK_VERB, decode_body(payload, AckRequest)))
+
+    def _take_probe(self, peer: Peer, payload: bytes) -> None:
+        self._take(Asked(peer, PROBE_VERB, decode_body(payload, ProbeRequest)))
+
+    def _take(self, asked: Asked) -> None:
+        if not self._on_asked(asked):
             self.refuse(asked, "the hub is busy: ask again")

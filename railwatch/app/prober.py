@@ -6,9 +6,8 @@ from collections.abc import Callable, Iterable
 from typing import Final
 
 from railwatch.core.alerts import Alert, AlertKind, CameraState
-from railwatch.core.settings import SiteSettings
-from railwatch.core.types import ZoneKind
 from railwatch.decision.inputs import Probe, ProbeEnded, ProbeHeard
+from railwatch.decision.probing import tried_cameras
 from railwatch.decision.state import DecisionState
 from railwatch.seam.commands import Answer, Command, CommandKind
 
@@ -102,13 +101,6 @@ class Prober:
     def _answered(self, name: str, probe_id: str, answer: Answer) -> None:
         if not answer.ok:
             self._feed(ProbeEnded(name, probe_id, f"it could not be carried out: {answer.reason}"))
-
-
-def tried_cameras(site: SiteSettings) -> tuple[str, ...]:
-    """The cameras that a self-test makes sense of: with a track zone, where people raise alarms."""
-    people = any("person" in site.groups.get(group, ()) for group in site.alarm_groups)
-    watching = {zone.camera_id for zone in site.zones if zone.kind is ZoneKind.TRACK}
-    return tuple(camera.camera_id for camera in site.cameras if people and camera.camera_id in watching)
 
 
 def _ready(state: DecisionState, name: str) -> bool:

@@ -16,6 +16,7 @@ COMMANDS: Final = (
     "watch",
     "detect",
     "listen",
+    "probe",
     "ack",
     "relay",
     "replay",

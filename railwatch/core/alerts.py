@@ -226,7 +226,7 @@ class SelfTest:
 class CameraStatus:
     """What the hub believes of one camera: state, the reason in words, and the age of its last frame (seconds).
 
-    `self_test` is None until a first self-test has ended.
+    `self_test` is None for a camera that self-tests make no sense of: no track zone, or only animals count.
     """
 
     state: CameraState

@@ -12,7 +12,7 @@ from typing import Final
 
 from railwatch.core.alerts import SelfTest
 from railwatch.core.settings import SiteSettings
-from railwatch.core.types import Observation
+from railwatch.core.types import Observation, ZoneKind
 from railwatch.decision.assessing import Outlook
 from railwatch.decision.presence import ON_TRACK, CameraMemory, observe, tracked
 
@@ -65,10 +65,8 @@ class Probing:
         """Why not."""
         return f"self-test failed {self.misses} times: {self.words}"
 
-    def status(self, now_s: float) -> SelfTest | None:
-        """What a Status tells of it; None before the first one has ended."""
-        if not self.runs:
-            return None
+    def status(self, now_s: float) -> SelfTest:
+        """What a Status tells of it."""
         ordered = sorted(self.latencies_s)
         return SelfTest(
             runs=self.runs,
@@ -77,6 +75,13 @@ class Probing:
             p50_s=percentile(ordered, 0.5),
             p95_s=percentile(ordered, 0.95),
         )
+
+
+def tried_cameras(site: SiteSettings) -> tuple[str, ...]:
+    """The cameras that a self-test makes sense of: with a track zone, where people raise alarms."""
+    people = any("person" in site.groups.get(group, ()) for group in site.alarm_groups)
+    watching = {zone.camera_id for zone in site.zones if zone.kind is ZoneKind.TRACK}
+    return tuple(camera.camera_id for camera in site.cameras if people and camera.camera_id in watching)
 
 
 def percentile(ordered: list[float], share: float) -> float | None:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from railwatch.core.alerts import CameraStatus, OpenIncident, Status, TrainStatus
+from railwatch.decision.probing import tried_cameras
 from railwatch.decision.step import DecisionState, section_state
 
 
 def status_of(state: DecisionState, nonces: tuple[str, ...] = ()) -> Status:
     """The Status of the site as of the last input, echoing `nonces`. Ages are counted on the hub's clock (seconds)."""
+    tried = tried_cameras(state.site)
     return Status(
         site_id=state.site.site_id,
         epoch=state.head.epoch,
@@ -19,7 +21,7 @@ def status_of(state: DecisionState, nonces: tuple[str, ...] = ()) -> Status:
                 memory.state,
                 memory.reason,
                 None if memory.frame_age_s is None else memory.frame_age_s + state.now_s - memory.heard_s,
-                state.probing(name).status(state.now_s),
+                state.probing(name).status(state.now_s) if name in tried else None,
             )
             for name, memory in state.cameras.items()
         },

@@ -1,4 +1,4 @@
-"""What a client asks of its hub beside nonces and replays: acknowledgements, until they are answered. Pure."""
+"""What a client asks of its hub beside nonces and replays, until it is answered. Pure."""
 
 from __future__ import annotations
 
@@ -7,48 +7,57 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
-from railwatch.core.alerts import AckLevel
 from railwatch.messaging.events import Answered
-from railwatch.messaging.requests import AckRequest, encode_body
+from railwatch.messaging.requests import AckRequest, ProbeRequest, encode_body
 
 REPEAT_S: Final = 1.0
 MAX_OPEN: Final = 1024
 
+Asking = AckRequest | ProbeRequest
+"""A request that is answered ACKED or REFUSED."""
+
+
+def new_name() -> str:
+    """A name for a request that no other has."""
+    return secrets.token_urlsafe(16)
+
 
 @dataclass(slots=True)
 class _Question:
+    verb: bytes
     payload: bytes
     due_s: float
     until_s: float
 
 
-class Acknowledgements:
-    """Acknowledgements on their way: repeated every second, for the hub takes each only once, and told when it is over.
+class Questions:
+    """Requests on their way: repeated every second, for the hub takes each only once, and told when it is over.
 
-    >>> acknowledgements = Acknowledgements(timeout_s=10.0)
-    >>> request = acknowledgements.add("i1", AckLevel.ACKNOWLEDGED, "anna", now_s=0.0)
-    >>> [len(payload) > 0 for payload in acknowledgements.due(0.0)], acknowledgements.due_s()
-    ([True], 1.0)
+    >>> from railwatch.core.alerts import AckLevel
+    >>> from railwatch.messaging.requests import ACK_VERB
+    >>> questions = Questions(timeout_s=10.0)
+    >>> request = questions.add(ACK_VERB, AckRequest(new_name(), "i1", AckLevel.ACKNOWLEDGED, "anna"), now_s=0.0)
+    >>> [verb for verb, payload in questions.due(0.0)], questions.due_s()
+    ([b'ACK'], 1.0)
     """
 
     def __init__(self, timeout_s: float) -> None:
         self._timeout_s = timeout_s
         self._open: dict[str, _Question] = {}
 
-    def add(self, incident_id: str, level: AckLevel, by: str, now_s: float) -> str:
-        """Take one in; the name under which it will be answered. Raises ValueError for texts out of bounds."""
+    def add(self, verb: bytes, body: Asking, now_s: float) -> str:
+        """Take one in; the name under which it will be answered. Raises ValueError when too many wait already."""
         if len(self._open) >= MAX_OPEN:
-            raise ValueError(f"at most {MAX_OPEN} acknowledgements may wait for an answer")
-        body = AckRequest(secrets.token_urlsafe(16), incident_id, level, by)
-        self._open[body.request] = _Question(encode_body(body), now_s, now_s + self._timeout_s)
+            raise ValueError(f"at most {MAX_OPEN} requests may wait for an answer")
+        self._open[body.request] = _Question(verb, encode_body(body), now_s, now_s + self._timeout_s)
         return body.request
 
-    def due(self, now_s: float) -> Iterator[bytes]:
-        """Payloads to send now. Each that is taken counts as sent."""
+    def due(self, now_s: float) -> Iterator[tuple[bytes, bytes]]:
+        """Verb and payload of each that is to be sent now. Each that is taken counts as sent."""
         for question in self._open.values():
             if now_s >= question.due_s:
                 question.due_s = now_s + REPEAT_S
-                yield question.payload
+                yield question.verb, question.payload
 
     def due_s(self) -> float:
         """When something is to be sent or given up next."""

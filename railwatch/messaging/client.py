@@ -14,7 +14,7 @@ import zmq
 from railwatch.core.alerts import DEFAULT_LEASE_S, AckLevel, SectionState
 from railwatch.core.clock import elapsed_s
 from railwatch.core.errors import WireError
-from railwatch.messaging.asking import Acknowledgements
+from railwatch.messaging.asking import Asking, Questions, new_name
 from railwatch.messaging.belief import Belief
 from railwatch.messaging.endpoints import DEFAULT_ENDPOINT, connect_endpoint, next_port
 from railwatch.messaging.events import (
@@ -36,11 +36,14 @@ from railwatch.messaging.requests import (
     ACK_VERB,
     ACKED_VERB,
     MAX_BATCH_ALERTS,
+    PROBE_VERB,
     REFUSED_VERB,
     REPLAY_VERB,
     REPLAYED_VERB,
     Acked,
+    AckRequest,
     Mark,
+    ProbeRequest,
     Refused,
     decode_body,
     decode_replayed,
@@ -113,7 +116,7 @@ class Client:
         requests = connect_endpoint("request_connect", request_connect or next_port("connect", connect))
         self._site_id, self._clock = site_id, clock
         self._sections = None if sections is None else frozenset(sections)
-        self._belief, self._acknowledgements = Belief(max_lease_s), Acknowledgements(ACK_TIMEOUT_S)
+        self._belief, self._questions = Belief(max_lease_s), Questions(ACK_TIMEOUT_S)
         self._position = None if position is None else Position(position)
         self._done = None if self._position is None else self._position.load()
         self._ordering = Ordering(self._done, history, patience_s, lambda: secrets.token_urlsafe(16))
@@ -179,7 +182,18 @@ class Client:
         Raises:
             ValueError: A text is empty or longer than 200 characters.
         """
-        return self._acknowledgements.add(incident_id, level, by, self._clock())
+        return self.ask(ACK_VERB, AckRequest(new_name(), incident_id, level, by))
+
+    def probe(self, camera_id: str | None = None) -> str:
+        """Ask for a self-test of a camera, or of all; `Answered` follows, then TEST alerts and a Status that tells.
+
+        It is repeated and given up as `acknowledge` is.
+        """
+        return self.ask(PROBE_VERB, ProbeRequest(new_name(), camera_id))
+
+    def ask(self, verb: bytes, body: Asking) -> str:
+        """Send a request until it is answered; `Answered` follows under the name returned."""
+        return self._questions.add(verb, body, self._clock())
 
     def state(self, section_id: str) -> SectionState:
         """What may be believed of a section now."""
@@ -230,7 +244,7 @@ class Client:
         return [self._ready.popleft() for _ in range(min(len(self._ready), _READY_A_POLL))]
 
     def _due_s(self) -> float:
-        return min(self._ordering.due_s(), self._acknowledgements.due_s())
+        return min(self._ordering.due_s(), self._questions.due_s())
 
     def _send_what_is_due(self) -> None:
         now_s = self._clock()
@@ -247,9 +261,9 @@ class Client:
         request = self._ordering.request(now_s)
         if request is not None and self._sent_or_later(REPLAY_VERB, encode_body(request)):
             self._ordering.asked(request, now_s)
-        for payload in self._acknowledgements.due(now_s):
-            self._sent_or_later(ACK_VERB, payload)
-        self._ready.extend(self._acknowledgements.lapsed(now_s))
+        for verb, payload in self._questions.due(now_s):
+            self._sent_or_later(verb, payload)
+        self._ready.extend(self._questions.lapsed(now_s))
 
     def _sent_or_later(self, verb: bytes, payload: bytes) -> bool:
         sent = self._send(verb, payload)
@@ -329,10 +343,10 @@ class Client:
         if verb == REPLAYED_VERB:
             return self._ordering.replayed(decode_replayed(payloads), self._clock())
         if verb == ACKED_VERB:
-            return [*self._acknowledgements.answered(decode_body(payloads[0], Acked).request, accepted=True)]
+            return [*self._questions.answered(decode_body(payloads[0], Acked).request, accepted=True)]
         if verb == REFUSED_VERB:
             refused = decode_body(payloads[0], Refused)
-            answered = self._acknowledgements.answered(refused.request, accepted=False, reason=refused.reason)
+            answered = self._questions.answered(refused.request, accepted=False, reason=refused.reason)
             return [*answered, *self._ordering.refused(refused.request, self._clock())]
         raise WireError(f"an answer must be REPLAYED, ACKED or REFUSED, but is {shown(verb)}")
 

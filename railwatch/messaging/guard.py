@@ -53,7 +53,11 @@ ENTRY: Final[Mapping[str, frozenset[Role]]] = MappingProxyType(
 """Which roles are let in where. Everybody with a key may read; only workers may say what a camera sees."""
 
 VERBS: Final[Mapping[bytes, frozenset[Role]]] = MappingProxyType(
-    {b"ACK": frozenset({Role.OPERATOR}), b"TRAIN": frozenset({Role.FEED})}
+    {
+        b"ACK": frozenset({Role.OPERATOR}),
+        b"PROBE": frozenset({Role.OPERATOR}),
+        b"TRAIN": frozenset({Role.FEED}),
+    }
 )
 """Requests that need a role of their own; every other one is allowed to all who were let in."""
 

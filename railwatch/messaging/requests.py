@@ -19,6 +19,7 @@ from railwatch.messaging.wire import MAX_NONCE_LENGTH, parse_json, valid_nonce
 REPLAY_VERB: Final = b"REPLAY"
 REPLAYED_VERB: Final = b"REPLAYED"
 ACK_VERB: Final = b"ACK"
+PROBE_VERB: Final = b"PROBE"
 ACKED_VERB: Final = b"ACKED"
 REFUSED_VERB: Final = b"REFUSED"
 
@@ -97,8 +98,21 @@ class AckRequest:
 
 
 @dataclass(frozen=True, slots=True)
+class ProbeRequest:
+    """Asks for a self-test of a camera now, or of all cameras (None)."""
+
+    request: str
+    camera_id: str | None
+
+    def __post_init__(self) -> None:
+        _check_request(self.request)
+        if self.camera_id is not None and not 1 <= len(self.camera_id) <= MAX_TEXT:
+            raise ValueError(f"camera_id must be 1 to {MAX_TEXT} characters, but is {shown(self.camera_id)}")
+
+
+@dataclass(frozen=True, slots=True)
 class Acked:
-    """The acknowledgement is in the journal."""
+    """The request is granted: an acknowledgement is in the journal, a self-test is to come."""
 
     request: str
 
@@ -138,10 +152,10 @@ class Peer:
 Handler = Callable[[Peer, bytes], None]
 """Takes a request's payload on the publisher's thread and must return at once; a WireError is answered as REFUSED."""
 
-_Body = TypeVar("_Body", ReplayRequest, ReplayHeader, AckRequest, Acked, Refused)
+_Body = TypeVar("_Body", ReplayRequest, ReplayHeader, AckRequest, ProbeRequest, Acked, Refused)
 
 
-def encode_body(body: ReplayRequest | ReplayHeader | AckRequest | Acked | Refused) -> bytes:
+def encode_body(body: ReplayRequest | ReplayHeader | AckRequest | ProbeRequest | Acked | Refused) -> bytes:
     """The payload of a request or an answer; a reason that is too long is shortened.
 
     >>> encode_body(Acked("k3"))

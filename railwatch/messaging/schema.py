@@ -22,6 +22,7 @@ from railwatch.messaging.requests import (
     Acked,
     AckRequest,
     Mark,
+    ProbeRequest,
     Refused,
     ReplayHeader,
     ReplayRequest,
@@ -50,6 +51,7 @@ _LIMITS: Final[Mapping[tuple[type, str], Mapping[str, Any]]] = MappingProxyType(
         (ReplayHeader, "alerts"): {"minimum": 0, "maximum": MAX_BATCH_ALERTS},
         (AckRequest, "incident_id"): {"minLength": 1, "maxLength": MAX_TEXT},
         (AckRequest, "by"): {"minLength": 1, "maxLength": MAX_TEXT},
+        (ProbeRequest, "camera_id"): {"minLength": 1, "maxLength": MAX_TEXT},
     }
 )
 """What the dataclasses check when they are made, and annotations cannot say."""
@@ -71,7 +73,8 @@ def request_schemas() -> dict[str, dict[str, Any]]:
         "replay.schema.json": _document(ReplayRequest, "Payload of REPLAY: asks for the alerts after a mark."),
         "replayed.schema.json": _document(ReplayHeader, "First payload of REPLAYED; the alerts follow, a frame each."),
         "ack.schema.json": _document(AckRequest, "Payload of ACK: says how far an incident has come."),
-        "acked.schema.json": _document(Acked, "Payload of ACKED: the acknowledgement is in the journal."),
+        "probe.schema.json": _document(ProbeRequest, "Payload of PROBE: asks for a self-test."),
+        "acked.schema.json": _document(Acked, "Payload of ACKED: the request is granted."),
         "refused.schema.json": _document(Refused, "Payload of REFUSED: a request is not granted."),
     }
 

@@ -5,13 +5,12 @@ from __future__ import annotations
 from dataclasses import replace
 from itertools import pairwise
 
-from railwatch.app.prober import AFTER_A_MISS_S, WHILE_FAILING_S, Prober, tried_cameras
+from railwatch.app.prober import AFTER_A_MISS_S, WHILE_FAILING_S, Prober
 from railwatch.core.self_test import SelfTestSettings
 from railwatch.core.settings import CameraSettings
-from railwatch.core.types import ZoneKind
 from railwatch.decision.inputs import Probe, ProbeSight
 from railwatch.seam.commands import Answer
-from tests.scenario import ON_TRACK, Hub, band, observation, site, track
+from tests.scenario import ON_TRACK, Hub, observation, site, track
 
 TWO = (CameraSettings("a", "a.mp4", worker_group="one"), CameraSettings("b", "b.mp4"))
 
@@ -120,9 +119,3 @@ def test_an_alert_of_another_self_test_is_not_taken_for_this_one():
     assert bench.hub.state.probing("a").runs == 0
     bench.prober.heard(bench.hub.state, bench.hub.alerts[-1])
     assert bench.hub.state.probing("a").runs == 1
-
-
-def test_only_cameras_with_a_track_zone_are_tried_and_only_for_people():
-    zones = [band("t", ZoneKind.TRACK, 0.4, 0.6, "a"), band("n", ZoneKind.APPROACH, 0.4, 0.6, "b")]
-    assert tried_cameras(site(TWO, zones)) == ("a",)
-    assert tried_cameras(replace(site(TWO, zones), alarm_groups=("animal",))) == ()

@@ -10,11 +10,12 @@ from hypothesis import strategies as st
 
 from railwatch.core.alerts import AckLevel, Action, AlertKind, CameraState, SectionState, Severity
 from railwatch.core.settings import CameraSettings, EscalationGroup, EscalationRule, EscalationSettings
+from railwatch.core.types import ZoneKind
 from railwatch.decision.inputs import ConfigChange, Probe, ProbeEnded, ProbeHeard, ProbeSight
-from railwatch.decision.probing import KEPT, UNHEARD, UNSEEN, percentile
+from railwatch.decision.probing import KEPT, UNHEARD, UNSEEN, percentile, tried_cameras
 from railwatch.decision.status import status_of
 from railwatch.decision.step import section_state
-from tests.scenario import ON_TRACK, OUTSIDE, Hub, observation, site, track
+from tests.scenario import ON_TRACK, OUTSIDE, Hub, band, observation, site, track
 
 TEST = AlertKind.TEST
 
@@ -174,7 +175,7 @@ def test_of_a_camera_that_is_blind_already_no_verdict_is_given():
     hub.lose(hub.now_s, "cam")
     hub.now_s += 5.0
     hub.tick(hub.now_s)
-    assert hub.camera.self_test is None
+    assert hub.camera.self_test.runs == 0
     assert hub.state.probing("cam").running is None
 
 
@@ -184,7 +185,7 @@ def test_sights_and_hearings_of_another_self_test_do_not_count():
     hub.frames(5, put_in=(track(ON_TRACK),), probe_id="t1")
     hub.feed(ProbeHeard("cam", "t2"), hub.now_s)
     hub.feed(ProbeHeard("cam", "t1"), hub.now_s)
-    assert hub.camera.self_test is None
+    assert hub.camera.self_test.runs == 0
     assert not hub.told()
 
 
@@ -257,3 +258,12 @@ def test_percentile_is_a_value_that_the_share_does_not_exceed(values, share):
 def test_time_must_be_given(within_s):
     with pytest.raises(ValueError, match="within_s"):
         Probe("cam", "t1", within_s)
+
+
+def test_only_cameras_with_a_track_zone_are_tried_and_only_for_people():
+    two = (CameraSettings("a", "a.mp4"), CameraSettings("b", "b.mp4"))
+    zones = [band("t", ZoneKind.TRACK, 0.4, 0.6, "a"), band("n", ZoneKind.APPROACH, 0.4, 0.6, "b")]
+    assert tried_cameras(site(two, zones)) == ("a",)
+    assert tried_cameras(replace(site(two, zones), alarm_groups=("animal",))) == ()
+    told = status_of(Hub(site(two, zones)).state).cameras
+    assert (told["a"].self_test.runs, told["b"].self_test) == (0, None)

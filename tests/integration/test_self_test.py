@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
+import subprocess
+import sys
 
 import yaml
 
@@ -41,6 +44,17 @@ def rendered_site(folder):
     return path, reader, site["messaging"]["bind"]
 
 
+def probe_with(folder, endpoint, *arguments):
+    """`railwatch probe` as an operator would run it."""
+    key = folder / "operator.key"
+    if not key.exists():
+        KeyStore(folder / "keys").new("operator", Role.OPERATOR, key)
+    command = [sys.executable, "-m", "railwatch", "probe", *arguments, "--connect", endpoint, "--keys", str(key)]
+    return subprocess.run(
+        command, capture_output=True, text=True, check=False, timeout=120, env={**os.environ, "PYTHONPATH": str(ROOT)}
+    )
+
+
 def told_of_tests(client):
     alerts = [event.alert for _, event in client.events if isinstance(event, AlertReceived)]
     return [(alert.action, alert) for alert in alerts if alert.kind is AlertKind.TEST]
@@ -62,6 +76,14 @@ def test_a_person_put_into_the_pictures_is_told_and_heard_and_nothing_else_is(tm
         assert told.misses == 0
         assert 0.0 < told.p50_s <= told.p95_s < 10.0
         assert client.state("main") is CLEAR
+        said = probe_with(tmp_path, endpoint, "east", "--json")
+        assert said.returncode == 0, said.stderr
+        document = json.loads(said.stdout)
+        assert (document["camera_id"], document["passed"], document["misses"]) == ("east", True, 0)
+        assert document["arrived_s"] > 0.0
+        refused = probe_with(tmp_path, endpoint, "nobody")
+        assert (refused.returncode, refused.stdout) == (5, "")
+        assert "a camera that is tried by self-tests must be named: east" in refused.stderr
         assert hub.stop() == 0
 
 
