@@ -28,11 +28,13 @@ from railwatch.core.settings import (
     KeyPath,
     MessagingSettings,
     ModelSettings,
+    SiteFault,
     SiteFaultsError,
     SiteSettings,
     TrackerSettings,
 )
 from railwatch.core.types import Zone, ZoneKind
+from railwatch.coverage_keys import coverage_of
 from railwatch.key_faults import (
     fault_of,
     follows,
@@ -45,7 +47,7 @@ from railwatch.key_faults import (
     written_of,
 )
 from railwatch.risk_keys import ground_of, risk_of, train_sources_of
-from railwatch.site_keys import EscalationKeys, SiteKeys, ZoneKeys
+from railwatch.site_keys import CameraKeys, EscalationKeys, SiteKeys, ZoneKeys
 from railwatch.strict_yaml import Document, Fault, key_name, shown
 
 
@@ -85,6 +87,12 @@ def site_faults_of_file(path: Path) -> list[Fault]:
     _site_of(document, path.parent)
     document.faults += _model_faults(document, path.parent)
     return in_order(document.faults)
+
+
+def with_lines(path: Path, faults: Sequence[SiteFault]) -> list[Fault]:
+    """Faults that were found later, as those of the site file at `path`: with line and what is written there."""
+    document = read_document(path, "a site file")
+    return [Fault(line_of(document, f.path), key_name(f.path), written_of(document, f.path), f.text) for f in faults]
 
 
 def site_json_schema() -> dict[str, Any]:
@@ -181,6 +189,10 @@ _STAND_INS: Final[Mapping[str, Any]] = {
     "train_sources": [],
     "risk": {},
     "self_test": {},
+    "coverage": {},
+    "cameras[].aspect": None,
+    "cameras[].people": None,
+    "zones[].smallest_person_m": None,
     "cameras[].ground": None,
     "cameras[].source": "0",
     "cameras[].required": True,
@@ -219,16 +231,7 @@ def _settings(keys: SiteKeys, folder: Path) -> SiteSettings:
     return SiteSettings(
         site_id=keys.site_id,
         severity_without_trains=keys.severity_without_trains,
-        cameras=tuple(
-            CameraSettings(
-                **{
-                    **dict(c),
-                    "source": _source(c.source, folder),
-                    "ground": None if c.ground is None else ground_of(c.ground),
-                }
-            )
-            for c in keys.cameras
-        ),
+        cameras=tuple(_camera(c, folder) for c in keys.cameras),
         sections=tuple(keys.sections),
         zones=tuple(map(zone, keys.zones)),
         model=ModelSettings(**{**dict(keys.model), "file": str(model_path(keys.model.file, folder))}),
@@ -242,7 +245,14 @@ def _settings(keys: SiteKeys, folder: Path) -> SiteSettings:
         train_sources=train_sources_of(keys.train_sources),
         risk=risk_of(keys.risk),
         self_test=SelfTestSettings(**dict(keys.self_test)),
+        coverage=coverage_of(keys.coverage, keys.cameras, keys.zones),
     )
+
+
+def _camera(keys: CameraKeys, folder: Path) -> CameraSettings:
+    ground = None if keys.ground is None else ground_of(keys.ground)
+    plain = {name: value for name, value in dict(keys).items() if name not in {"aspect", "people"}}
+    return CameraSettings(**{**plain, "source": _source(keys.source, folder), "ground": ground})
 
 
 def _escalation(keys: EscalationKeys) -> EscalationSettings:

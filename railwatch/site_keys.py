@@ -23,6 +23,7 @@ from railwatch.core.settings import (
     TrackerSettings,
 )
 from railwatch.core.types import ZoneKind
+from railwatch.coverage_keys import Aspect, CoverageKeys, People, SmallestPerson
 from railwatch.messaging.endpoints import bind_endpoint, next_port
 from railwatch.risk_keys import ID_PATTERN, Fraction, GroundKeys, Id, Keys, RiskKeys, TrainSourceKeys
 
@@ -62,6 +63,12 @@ class CameraKeys(Keys):
     required: Annotated[bool, Field(description="Whether its sections are UNKNOWN while it is not NOMINAL.")] = True
     worker_group: Annotated[Id, Field(description="Cameras of one group share a perception worker.")] = "main"
     ground: Annotated[GroundKeys | None, Field(description="The ground that it sees, in metres; see risk.md.")] = None
+    aspect: Annotated[
+        Aspect | None, Field(description="Its frame's width over its height; without it that of `ground`, else 16/9.")
+    ] = None
+    people: Annotated[
+        People | None, Field(description="Without `ground`: how tall a person of 1.7 m is at two places or more.")
+    ] = None
 
 
 class ZoneKeys(Keys):
@@ -77,11 +84,20 @@ class ZoneKeys(Keys):
         bool, Field(description="Whether it is blurred wherever people look; only in a zone of kind ignore.")
     ] = False
 
+    smallest_person_m: Annotated[
+        SmallestPerson | None,
+        Field(description="The smallest person, in metres, that must be found in all of it, or the site does not arm."),
+    ] = None
+
     @model_validator(mode="after")
     def _hides_nothing_watched(self) -> Self:
         if self.blur and self.kind is not ZoneKind.IGNORE:
             raise ValueError(
                 f"blur must be false in a zone of kind {self.kind.value}: only one of kind ignore may hide"
+            )
+        if self.kind is ZoneKind.IGNORE and self.smallest_person_m is not None:
+            raise ValueError(
+                "smallest_person_m must not be given for a zone of kind ignore: nobody is looked for there"
             )
         return self
 
@@ -297,6 +313,7 @@ class SiteKeys(Keys):
     self_test: Annotated[SelfTestKeys, Field(description="How the whole chain is tried; see self-test.md.")] = (
         SelfTestKeys()
     )
+    coverage: Annotated[CoverageKeys, Field(description="From when on a person counts as found.")] = CoverageKeys()
     messaging: Annotated[MessagingKeys, Field(description="Where alerts and status go out.")] = MessagingKeys()
     escalation: Annotated[
         EscalationKeys, Field(description="Who is told, in which order, and what must come back.")

@@ -33,6 +33,7 @@ def required_keys(root):
     lists = {
         "cameras[]": "CameraKeys",
         "zones[]": "ZoneKeys",
+        "cameras[].people[]": "PersonKeys",
         "cameras[].ground.points[]": "GroundPointKeys",
         "train_sources[]": "TrainSourceKeys",
         "escalation.groups[]": "EscalationGroupKeys",

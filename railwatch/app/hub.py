@@ -17,6 +17,7 @@ from typing import Final, Self
 
 import zmq
 
+from railwatch.app.coverage_gate import check_coverage
 from railwatch.app.decider import Decider, status_body
 from railwatch.app.inbox import Inbox
 from railwatch.app.notify import Notifier
@@ -331,11 +332,15 @@ class Hub:
 
 
 def armable_site(path: Path) -> SiteSettings:
-    """The site of a file, if it may be armed. Raises ConfigError: a model that is not pinned is never armed."""
+    """The site of a file, if it may be armed. Raises ConfigError.
+
+    A model that is not pinned is never armed, nor is a zone in which somebody who must be found is too small.
+    """
     site = load_site(path)
     if site.model.sha256 is None:
         raise ConfigError(
             f"{path.name} must give model.sha256, for only a pinned model is armed: it is what `sha256sum` prints of "
             f"{Path(site.model.file).name}"
         )
+    check_coverage(path, site)
     return site

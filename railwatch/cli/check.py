@@ -32,12 +32,25 @@ def check(
     if site_file is None:
         raise ConfigError("check needs a site file (or --schema), but none is given")
     faults = site_faults_of_file(site_file)
+    if not faults:
+        site = load_site(site_file)
+        faults = _coverage_faults(site_file, site)
     if faults:
         sys.stdout.write(_faults_json(site_file, faults) if as_json else _faults_text(site_file, faults))
         count = "1 fault" if len(faults) == 1 else f"{len(faults)} faults"
         raise ConfigError(f"{site_file} must be without faults to be armed, but has {count}, listed above")
-    site = load_site(site_file)
     sys.stdout.write(_summary_json(site_file, site) if as_json else _summary_text(site_file, site))
+
+
+def _coverage_faults(site_file: Path, site: SiteSettings) -> list[Fault]:
+    """Zones in which somebody who must be found is too small; asked only where a zone says who must be."""
+    if not site.coverage.wanted:
+        return []
+    from railwatch.app.coverage import coverage_faults, eye_of, site_coverage
+    from railwatch.config import with_lines
+
+    eye = eye_of(site.model)
+    return with_lines(site_file, coverage_faults(site, site_coverage(site, eye), eye))
 
 
 def _faults_text(site_file: Path, faults: Sequence[Fault]) -> str:

@@ -22,6 +22,7 @@ COMMANDS: Final = (
     "replay",
     "explain",
     "check",
+    "zones",
     "doctor",
     "bench",
     "bridge",

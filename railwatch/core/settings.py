@@ -12,6 +12,7 @@ from types import MappingProxyType
 from typing import Final, NamedTuple
 
 from railwatch.core.alerts import DEFAULT_LEASE_S, AckLevel, Severity
+from railwatch.core.coverage import CoverageSettings
 from railwatch.core.ground import GroundPlane
 from railwatch.core.provider import Provider
 from railwatch.core.risk_settings import RiskSettings, TrainSourceSettings
@@ -224,6 +225,7 @@ class SiteSettings:
     train_sources: tuple[TrainSourceSettings, ...] = ()
     risk: RiskSettings = field(default_factory=RiskSettings)
     self_test: SelfTestSettings = field(default_factory=SelfTestSettings)
+    coverage: CoverageSettings = field(default_factory=CoverageSettings)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "groups", MappingProxyType({k: tuple(v) for k, v in self.groups.items()}))
@@ -250,8 +252,8 @@ def site_faults(site: SiteSettings) -> list[SiteFault]:
 def canonical_json(site: SiteSettings) -> str:
     """The decisive part of the settings as JSON with sorted keys and no spaces; equal text means equal decisions.
 
-    Left out are the sockets (`messaging`), which worker serves a camera, what is blurred for people, and where pictures
-    and model file lie (the model's hash stays).
+    Left out are the sockets (`messaging`), what zones must cover, which worker serves a camera, what is blurred for
+    people, and where pictures and model file lie (the model's hash stays).
     """
     plain = _plain(
         {

@@ -7,9 +7,11 @@ import math
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
+from itertools import pairwise
 from typing import Any, Final
 from urllib.parse import urlsplit
 
+from railwatch.core.coverage import Recall
 from railwatch.core.errors import ModelError
 from railwatch.core.model_names import is_model_name
 from railwatch.core.types import Size
@@ -19,7 +21,7 @@ MAX_MODEL_BYTES: Final = 512 * 1024 * 1024
 """Largest model file, bytes; the largest YOLO detectors have about 270 MB."""
 
 _REQUIRED: Final = frozenset({"sha256", "bytes", "source", "card", "size", "accuracy", "speed"})
-_OPTIONAL: Final = frozenset({"file", "url"})
+_OPTIONAL: Final = frozenset({"file", "url", "recall"})
 _CARD: Final = re.compile(r"(?:[\w-]+/)?[\w-]+\.md")
 
 
@@ -48,6 +50,7 @@ class ManifestEntry:
 
     It lies as `file` in the folder of the manifest, or can be pulled from `url`, or is only recognised when somebody
     brings it (neither). It has exactly `bytes` bytes. `source` says where it is from, `card` names its model card.
+    `recall`: of people by height in pixels of its input, the smallest first; empty where it was not measured.
     """
 
     name: str
@@ -60,6 +63,7 @@ class ManifestEntry:
     accuracy: tuple[Accuracy, ...]
     speed: tuple[Speed, ...]
     facts: ModelFacts
+    recall: tuple[Recall, ...] = ()
 
 
 def entry_from_table(model: Mapping[str, Any], lists: Mapping[str, Any], origin: str) -> ManifestEntry:
@@ -87,6 +91,7 @@ def entry_from_table(model: Mapping[str, Any], lists: Mapping[str, Any], origin:
         accuracy=tuple(_accuracy(row, origin) for row in _rows(model, "accuracy", origin)),
         speed=tuple(_speed(row, origin) for row in _rows(model, "speed", origin)),
         facts=described,
+        recall=_recall(model, origin),
     )
 
 
@@ -112,6 +117,7 @@ def entry_to_toml(entry: ManifestEntry) -> str:
         "classes": list(facts.class_names),
         "accuracy": [asdict(row) for row in entry.accuracy],
         "speed": [asdict(row) for row in entry.speed],
+        "recall": [{"px": list(row[:2]), "found": row.found, "people": row.people} for row in entry.recall] or None,
     }
     lines = (f"{key} = {_toml(value)}" for key, value in rows.items() if value is not None)
     return "\n".join(("[[model]]", *lines, ""))
@@ -186,6 +192,23 @@ def _speed(row: Mapping[str, Any], origin: str) -> Speed:
         raise ModelError(f"{origin}, speed: ms must be a number above 0.0, but is {ms!r}")
     machine, by = (_text(row, key, f"{origin}, speed") for key in ("machine", "by"))
     return Speed(ms, machine, by)
+
+
+def _recall(model: Mapping[str, Any], origin: str) -> tuple[Recall, ...]:
+    """Recall by height: spans without a hole from the smallest to the largest people, with counts."""
+    if "recall" not in model:
+        return ()
+    where, found = f"{origin}, recall", []
+    for row in _rows(model, "recall", origin):
+        _keys(row, {"px", "found", "people"}, where)
+        match row["px"], row["found"], row["people"]:
+            case [int(low), int(high)], int(hit), int(people) if 0 < low < high and 0 <= hit <= people:
+                found.append(Recall(low, high, hit, people))
+            case _:
+                raise ModelError(f"{where}: a row must be px = [from, to], found and people of them, but is {row!r}")
+    if any(one.to_px != other.from_px for one, other in pairwise(found)):
+        raise ModelError(f"{where}: px must go on from row to row without a hole")
+    return tuple(found)
 
 
 def _keys(row: Mapping[str, Any], expected: set[str], origin: str) -> None:

@@ -9,6 +9,7 @@ from railwatch.core.errors import ModelError
 from railwatch.core.settings import DEFAULT_GROUPS
 from railwatch.perception import manifest as manifest_module
 from railwatch.perception.manifest import default_model, known_entry, load_manifest, user_manifests
+from railwatch.perception.manifest_entry import entry_to_toml
 
 ENTRY = """
 [[model]]
@@ -185,3 +186,27 @@ def test_a_file_that_railwatch_placed_must_be_the_one_described(checkout, tmp_pa
     ((path, error),) = user_manifests()
     assert path == user / "own.toml"
     assert isinstance(error, ModelError)
+
+
+RECALL = "recall = [{ px = [8, 16], found = 1, people = 9 }, { px = [16, 99], found = 7, people = 8 }]\n"
+
+
+def test_recall_by_height_is_read_and_written(load):
+    (entry,) = load(ENTRY + RECALL + LISTS).entries
+    assert [(row.from_px, row.to_px, row.share) for row in entry.recall] == [(8, 16, 1 / 9), (16, 99, 7 / 8)]
+    assert load(entry_to_toml(entry)).entries == (entry,)
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (("[16, 99]", "[17, 99]"), "without a hole"),
+        (("found = 7", "found = 9"), "a row must be"),
+        (("[8, 16]", "[16, 8]"), "a row must be"),
+        (("[8, 16]", "[8]"), "a row must be"),
+        (("people = 9", "persons = 9"), "must have the keys found, people, px"),
+    ],
+)
+def test_recall_that_cannot_be_is_refused(load, change, words):
+    with pytest.raises(ModelError, match=words):
+        load(ENTRY + RECALL.replace(*change) + LISTS)
