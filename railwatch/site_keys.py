@@ -83,7 +83,6 @@ class ZoneKeys(Keys):
     blur: Annotated[
         bool, Field(description="Whether it is blurred wherever people look; only in a zone of kind ignore.")
     ] = False
-
     smallest_person_m: Annotated[
         SmallestPerson | None,
         Field(description="The smallest person, in metres, that must be found in all of it, or the site does not arm."),
