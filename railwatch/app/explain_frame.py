@@ -68,7 +68,7 @@ def section_document(state: DecisionState, section_id: str, outlook: Outlook) ->
     """State, open incident, and the margin of whoever is in the greatest danger."""
     sight = look_at(state.site, section_id, state.cameras, frozenset(), outlook)
     incident = state.incidents.get((AlertKind.INTRUSION, section_id, ""))
-    worst = None if sight.worst is None else sight.assessments[sight.worst]
+    worst = None if sight.worst is None else sight.worst[1]
     return {
         "section_id": section_id,
         "state": section_state(state, section_id).value,
@@ -154,7 +154,7 @@ def _motion(state: DecisionState, seen: Observation, track: Track) -> Json:
         return nothing
     box_norm = normalised(track.xyxy, seen.frame_size)
     paces = state.cameras[seen.camera_id].following.paces.get(track.track_id, ())
-    motion = ground_motion(paces, plane) if paces else None
+    motion = ground_motion(paces)
     place = motion.place if motion else place_of(box_norm, plane)
     if place is None:
         return nothing
@@ -168,9 +168,7 @@ def _motion(state: DecisionState, seen: Observation, track: Track) -> Json:
         "velocity_mps": None
         if motion is None
         else {"x": _round(motion.vx_mps), "y": _round(motion.vy_mps), "sigma": _round(motion.sigma_mps)},
-        "trail_m": [
-            [_round(at.x_m), _round(at.y_m)] for pace in paces if (at := place_of(pace.box_norm, plane)) is not None
-        ],
+        "trail_m": [[_round(at.x_m), _round(at.y_m)] for pace in paces if (at := pace.place) is not None],
     }
 
 

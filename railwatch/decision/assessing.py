@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
 from railwatch.core.settings import SiteSettings
-from railwatch.core.types import Assessment
+from railwatch.core.types import Assessment, ZoneKind
 from railwatch.decision.braking import stop_from
 from railwatch.decision.clearing import Clearing
 from railwatch.decision.risk import Situation, severity_of
@@ -39,6 +39,22 @@ def assess(site: SiteSettings, standing: Standing, train: TrainBelief, *, posses
         situation.margin_s,
         _why(situation, possession=possession),
     )
+
+
+def gravest(standings: Iterable[Standing]) -> tuple[Standing, ...]:
+    """Of those in zones of one kind on one rail track: one who is taken to stay, and the one who leaves last.
+
+    Nobody there has a higher severity than both: it never falls with the time until somebody is out of danger (see
+    `risk`).
+    """
+    found: dict[tuple[ZoneKind, str | None, bool], Standing] = {}
+    for standing in standings:
+        zone, seconds = standing.hit.zone, standing.clearing.seconds
+        key = (zone.kind, zone.rail_track_id, seconds is None)
+        last = found.get(key)
+        if last is None or (seconds or 0.0) > (last.clearing.seconds or 0.0):
+            found[key] = standing
+    return tuple(found.values())
 
 
 def _why(situation: Situation, *, possession: bool) -> str:

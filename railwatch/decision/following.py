@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Final
@@ -25,11 +25,15 @@ PERSON: Final = "person"
 
 @dataclass(frozen=True, slots=True)
 class Following:
-    """The last places of each track, the trains among them, and the frame's width over its height."""
+    """The last places of each track, the trains among them, and the frame's width over its height.
+
+    `sightings` are the trains in motion of the last frame.
+    """
 
     paces: Mapping[int, tuple[Pace, ...]] = field(default_factory=lambda: MappingProxyType({}))
     engines: Mapping[int, Engine] = field(default_factory=lambda: MappingProxyType({}))
     aspect: float = 1.0
+    sightings: tuple[Sighting, ...] = ()
 
 
 def follow(before: Following, seen: Observation, site: SiteSettings) -> Following:
@@ -40,17 +44,20 @@ def follow(before: Following, seen: Observation, site: SiteSettings) -> Followin
     paces = {
         number: places for number, places in before.paces.items() if seen.t_s - MEMORY_S <= places[-1].t_s < seen.t_s
     }
-    engines = {}
+    engines: dict[int, Engine] = {}
+    plane = ground_of(site, seen.camera_id)
     wanted = {*site.alarm_groups, TRAIN}
     for track in seen.tracks:
         if track.state is not TrackState.CONFIRMED or track.group not in wanted:
             continue
         number = track.track_id
-        paces[number] = followed(paces.get(number, ()), seen.t_s, normalised(track.xyxy, seen.frame_size))
+        paces[number] = followed(paces.get(number, ()), seen.t_s, normalised(track.xyxy, seen.frame_size), plane)
         if track.group == TRAIN:
             engines[number] = driven(before.engines.get(number), paces[number])
     aspect = seen.frame_size.width / seen.frame_size.height
-    return Following(MappingProxyType(paces), MappingProxyType(engines), aspect)
+    zones = [zone for zone in site.zones if zone.camera_id == seen.camera_id] if engines else []
+    sightings = sightings_of(seen.camera_id, engines, zones, plane)
+    return Following(MappingProxyType(paces), MappingProxyType(engines), aspect, sightings)
 
 
 def riding(following: Following, seen: Observation, site: SiteSettings) -> frozenset[int]:
@@ -73,22 +80,17 @@ def ground_of(site: SiteSettings, camera_id: str) -> GroundPlane | None:
     return next(camera.ground for camera in site.cameras if camera.camera_id == camera_id)
 
 
-def trains_in_sight(site: SiteSettings, camera_id: str, following: Following) -> tuple[Sighting, ...]:
-    """The trains in motion that a camera sees."""
-    if not following.engines:
-        return ()
-    zones = [zone for zone in site.zones if zone.camera_id == camera_id]
-    return sightings_of(camera_id, following.engines, zones, ground_of(site, camera_id))
+def is_herd(hits: Iterable[Hit]) -> bool:
+    """Whether the animals among the hits of a section are so many that they are a herd."""
+    return len({hit.track.track_id for hit in hits if hit.track.group == ANIMAL}) >= HERD
 
 
-def standing_of(hit: Hit, hits: Sequence[Hit], following: Following, site: SiteSettings, dwell_s: float) -> Standing:
-    """A hit with its motion; `hits` are all of the section, for animals that are many are a herd."""
-    return Standing(hit, _clearing(hit, hits, following, site), dwell_s)
+def standing_of(hit: Hit, following: Following, site: SiteSettings, dwell_s: float, *, herd: bool) -> Standing:
+    """A hit with its motion; `herd` says whether the animals of its section are one."""
+    return Standing(hit, _clearing(hit, following, site, herd=herd and hit.track.group == ANIMAL), dwell_s)
 
 
-def _clearing(hit: Hit, hits: Sequence[Hit], following: Following, site: SiteSettings) -> Clearing:
-    animals = {other.track.track_id for other in hits if other.track.group == ANIMAL}
-    herd = hit.track.group == ANIMAL and len(animals) >= HERD
+def _clearing(hit: Hit, following: Following, site: SiteSettings, *, herd: bool) -> Clearing:
     paces = following.paces.get(hit.track.track_id, ())
     if hit.track.state is not TrackState.CONFIRMED or not paces:
         paces = ()  # who is not seen now has no motion that can be counted on
@@ -96,4 +98,4 @@ def _clearing(hit: Hit, hits: Sequence[Hit], following: Following, site: SiteSet
     plane = ground_of(site, hit.zone.camera_id)
     if plane is None:
         return clearing_of(None, (), lying=lying, herd=herd)
-    return clearing_of(ground_motion(paces, plane), polygon_m(hit.zone.polygon_norm, plane), lying=lying, herd=herd)
+    return clearing_of(ground_motion(paces), polygon_m(hit.zone.polygon_norm, plane), lying=lying, herd=herd)

@@ -10,7 +10,7 @@ from typing import Final
 from railwatch.core.alerts import AckLevel, Action, AlertKind, CameraState, Severity
 from railwatch.core.settings import SiteSettings
 from railwatch.core.types import Assessment, ZoneKind
-from railwatch.decision.assessing import Outlook
+from railwatch.decision.assessing import Outlook, Standing
 from railwatch.decision.presence import LEVELS, ON_TRACK, CameraMemory, SectionView, group_channel
 from railwatch.decision.wording import WORST_FIRST
 from railwatch.decision.zones import Hit
@@ -56,21 +56,31 @@ class SectionSight:
     """What all cameras of one section say together.
 
     `raised` are the channels that passed the on-delay, `held` those whose off-delay has not passed; `count` is the sum
-    over cameras, which may count an object twice that two of them see. `assessments` are those of `hits`, as of now.
+    over cameras, which may count an object twice that two of them see. `standings` are those of the newest frames,
+    `outlook` is what is believed of trains now.
     """
 
     raised: frozenset[str]
     held: frozenset[str]
     groups: frozenset[str]
     count: int
-    hits: tuple[Hit, ...]
+    standings: tuple[Standing, ...]
     cameras: frozenset[str]
     longest_dwell_s: float
-    assessments: tuple[Assessment, ...] = ()
+    outlook: Outlook
 
     @property
-    def worst(self) -> int | None:
-        """Which of the hits is the most dangerous: by severity, then by the margin, then by the detection."""
+    def hits(self) -> tuple[Hit, ...]:
+        """Everybody in a zone, as often as there are zones that they stand in."""
+        return tuple(standing.hit for standing in self.standings)
+
+    @property
+    def worst(self) -> tuple[Hit, Assessment] | None:
+        """Who is in the greatest danger, and how great: by severity, then by the margin, then by the detection.
+
+        Everybody is assessed for it: it is asked when something is told, not at every input.
+        """
+        assessed = [(standing.hit, self.outlook.assess(standing)) for standing in self.standings]
         order = [
             (
                 -said.severity.rank,
@@ -80,9 +90,9 @@ class SectionSight:
                 hit.zone.camera_id,
                 hit.track.track_id,
             )
-            for said, hit in zip(self.assessments, self.hits, strict=True)
+            for hit, said in assessed
         ]
-        return order.index(min(order)) if order else None
+        return assessed[order.index(min(order))] if order else None
 
 
 def highest(channels: frozenset[str]) -> Severity | None:
@@ -134,10 +144,10 @@ def look_at(
         ),
         groups=frozenset(group for group in site.alarm_groups if group_channel(group) in everything),
         count=sum(view.steady_count(rules.on_delay_hits) for view in views.values()),
-        hits=tuple(hit for view in views.values() for hit in view.hits),
+        standings=tuple(standing for view in views.values() for standing in view.standings),
         cameras=seeing,
         longest_dwell_s=max(view.longest_dwell_s for view in views.values()),
-        assessments=tuple(outlook.assess(standing) for view in views.values() for standing in view.standings),
+        outlook=outlook,
     )
 
 
@@ -146,7 +156,7 @@ def _raised(view: SectionView, hits_needed: int, outlook: Outlook) -> frozenset[
     raised = view.raised(hits_needed)
     if ON_TRACK not in raised:
         return raised
-    on_track = (standing for standing in view.standings if standing.hit.zone.kind is ZoneKind.TRACK)
+    on_track = (standing for standing in view.worst if standing.hit.zone.kind is ZoneKind.TRACK)
     return raised.union(*(LEVELS[outlook.assess(standing).severity] for standing in on_track))
 
 

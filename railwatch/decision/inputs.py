@@ -81,7 +81,7 @@ class Consumers:
 
 @dataclass(frozen=True, slots=True)
 class ConfigChange:
-    """The site is another one from here on. Cameras whose zones stay as they are keep their memory.
+    """The site is another one from here on. Cameras whose zones and ground stay as they are keep their memory.
 
     A camera whose source changed gets a new worker: the hub sends WorkerLost for it too.
     """

@@ -10,8 +10,8 @@ from typing import Final, NamedTuple
 from railwatch.core.alerts import CameraState, Severity
 from railwatch.core.settings import SiteSettings
 from railwatch.core.types import Observation, ZoneKind
-from railwatch.decision.assessing import Outlook, Standing
-from railwatch.decision.following import Following, follow, riding, standing_of
+from railwatch.decision.assessing import Outlook, Standing, gravest
+from railwatch.decision.following import Following, follow, is_herd, riding, standing_of
 from railwatch.decision.staying import Stayer, staying
 from railwatch.decision.wording import WORST_FIRST
 from railwatch.decision.zones import Hit, find_hits
@@ -48,13 +48,15 @@ class SectionView:
 
     `window` holds the last frames, newest last; `observed_s` the seconds observed so far, `quiet_s` those since each
     channel was last seen; `standings` are those of the newest frame that counted, `stayers` those among them that are
-    not seen now; `dwell_since` tells when each (track, zone) began.
+    not seen now, `worst` those that no other has a higher severity than; `dwell_since` tells when each (track, zone)
+    began.
     """
 
     window: tuple[FrameMemory, ...] = ()
     observed_s: float = 0.0
     quiet_s: Mapping[str, float] = field(default_factory=lambda: MappingProxyType({}))
     standings: tuple[Standing, ...] = ()
+    worst: tuple[Standing, ...] = ()
     stayers: tuple[Stayer, ...] = ()
     dwell_since: Mapping[tuple[int, str], float] = field(default_factory=lambda: _NOTHING)
     longest_dwell_s: float = 0.0
@@ -172,10 +174,13 @@ class _Look(NamedTuple):
             stayers = staying(stayers, gone, self.seen, self.following, self.site, view.observed_s + self.observed_s)
         hits = (*hits, *(stayer.hit for stayer in stayers))
         dwell_since = _dwell_since(view, hits, self.seen)
+        herd = is_herd(hits)
         standings = tuple(
-            standing_of(hit, hits, self.following, self.site, self.seen.t_s - dwell_since[_key(hit)]) for hit in hits
+            standing_of(hit, self.following, self.site, self.seen.t_s - dwell_since[_key(hit)], herd=herd)
+            for hit in hits
         )
-        channels = self._channels(standings)
+        worst = gravest(standings)
+        channels = self._channels(standings, worst)
         quiet_s = {name: seconds + self.observed_s for name, seconds in view.quiet_s.items()}
         quiet_s.update(dict.fromkeys(channels, 0.0))
         frame = FrameMemory(channels, len({hit.track.track_id for hit in hits}))
@@ -184,18 +189,17 @@ class _Look(NamedTuple):
             observed_s=view.observed_s + self.observed_s,
             quiet_s=MappingProxyType(quiet_s),
             standings=standings,
+            worst=worst,
             stayers=stayers,
             dwell_since=MappingProxyType(dwell_since),
             longest_dwell_s=_longest_dwell(standings),
         )
 
-    def _channels(self, standings: tuple[Standing, ...]) -> frozenset[str]:
-        channels: set[str] = set()
-        for standing in standings:
-            hit = standing.hit
-            channels.add(group_channel(hit.track.group))
+    def _channels(self, standings: tuple[Standing, ...], worst: tuple[Standing, ...]) -> frozenset[str]:
+        channels = {group_channel(standing.hit.track.group) for standing in standings}
+        for standing in worst:
             channels |= LEVELS[self.outlook.assess(standing).severity]
-            if hit.zone.kind is ZoneKind.TRACK:
+            if standing.hit.zone.kind is ZoneKind.TRACK:
                 channels.add(ON_TRACK)
         return frozenset(channels)
 

@@ -13,7 +13,7 @@ from railwatch.core.geometry import contains, ground_point, overlap_fraction
 from railwatch.core.ground import GroundPlane
 from railwatch.core.types import Box, Zone, ZoneKind
 from railwatch.decision.clearing import polygon_m
-from railwatch.decision.motion import Pace, line_through, place_of
+from railwatch.decision.motion import Pace, line_through
 from railwatch.decision.trains import Sighting
 
 LEAST_PACES: Final = 4
@@ -90,7 +90,7 @@ def sightings_of(
 
 def _sighting(camera_id: str, engine: Engine, tracks: Sequence[Zone], plane: GroundPlane | None) -> Sighting:
     box = engine.paces[-1].box_norm
-    speed, distance = _approach(engine.paces, tracks, plane)
+    speed, distance = (None, None) if plane is None else _approach(engine.paces, tracks, plane)
     eta = 0.0 if speed is None or distance is None else distance / speed
     on = _track_under(box, tracks)
     return Sighting(camera_id, on, eta, speed, distance)
@@ -108,13 +108,9 @@ def _track_under(box: Box, tracks: Sequence[Zone]) -> str | None:
     return name if share > 0.2 else None
 
 
-def _approach(
-    paces: Sequence[Pace], tracks: Sequence[Zone], plane: GroundPlane | None
-) -> tuple[float | None, float | None]:
+def _approach(paces: Sequence[Pace], tracks: Sequence[Zone], plane: GroundPlane) -> tuple[float | None, float | None]:
     """Speed (m/s) and distance (m) to the nearest watched place of the track; None where they cannot be told."""
-    if plane is None:
-        return None, None
-    places = [(pace.t_s, place) for pace in paces if (place := place_of(pace.box_norm, plane)) is not None]
+    places = [(pace.t_s, pace.place) for pace in paces if pace.place is not None]
     if len(places) < LEAST_PACES:
         return None, None
     times, last = [t for t, _ in places], places[-1][1]

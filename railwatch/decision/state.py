@@ -11,7 +11,6 @@ from railwatch.core.alerts import AlertKind, CameraState, Epoch, RestoredInciden
 from railwatch.core.settings import SiteSettings
 from railwatch.decision.assessing import Outlook
 from railwatch.decision.faults import Faults
-from railwatch.decision.following import trains_in_sight
 from railwatch.decision.incidents import Incident, IncidentKey, required_cameras
 from railwatch.decision.presence import CameraMemory
 from railwatch.decision.probing import Probing
@@ -60,11 +59,7 @@ class DecisionState:
         return Outlook(
             self.site,
             self.reports,
-            [
-                sighting
-                for name, memory in self.cameras.items()
-                for sighting in trains_in_sight(self.site, name, memory.following)
-            ],
+            [sighting for memory in self.cameras.values() for sighting in memory.following.sightings],
             {track: held.holder for track, held in self.possessions.items() if held.until_s > self.now_s},
             self.now_s,
         )

@@ -9,6 +9,7 @@ from railwatch.core.alerts import AckLevel, CameraState
 from railwatch.core.settings import SiteSettings
 from railwatch.core.types import Observation, TrainReport, Zone
 from railwatch.decision.escalation import acknowledged, judge, missing_since
+from railwatch.decision.following import ground_of
 from railwatch.decision.incidents import IncidentKey
 from railwatch.decision.inputs import (
     Acknowledge,
@@ -139,13 +140,17 @@ def _acknowledged(state: DecisionState, said: Acknowledge) -> tuple[DecisionStat
 
 
 def _reconfigured(state: DecisionState, site: SiteSettings) -> DecisionState:
-    """The state under another configuration. A camera with the same zones keeps its memory, others are seen anew."""
+    """The state under another configuration.
+
+    A camera with the same zones and the same ground keeps its memory, others are seen anew.
+    """
     if site.site_id != state.site.site_id:
         raise ValueError(f"site_id must stay {state.site.site_id!r} while the hub runs, but is {site.site_id!r}")
     cameras = {
         camera.camera_id: state.cameras[camera.camera_id]
         if camera.camera_id in state.cameras
         and _zones_of(site, camera.camera_id) == _zones_of(state.site, camera.camera_id)
+        and camera.ground == ground_of(state.site, camera.camera_id)
         else CameraMemory(heard_s=state.now_s)
         for camera in site.cameras
     }

@@ -56,8 +56,7 @@ class Letterhead:
 
 def account_of_sight(sight: SectionSight, action: Action, captured_at: str | None) -> Account:
     """The account of an intrusion: the most dangerous place, all objects with the surest first, one sentence."""
-    worst = None if sight.worst is None else sight.hits[sight.worst]
-    said = None if sight.worst is None else sight.assessments[sight.worst]
+    worst, said = sight.worst or (None, None)
     if action is Action.CLOSED:
         why = "nobody was seen for the whole off-delay by cameras that see"
     elif captured_at is None:

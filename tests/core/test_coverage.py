@@ -99,6 +99,11 @@ def test_the_cells_of_a_zone_are_those_within_it_and_its_corners():
     assert (worst.at.y, worst.person_px, worst.smallest_m) == (0.5, 100.0, 0.85)
 
 
+def test_a_cell_whose_middle_is_outside_is_none():
+    cells = cells_of((Point(0.0, 0.0), Point(0.5, 0.0), Point(0.0, 0.5)), lambda _: 1.0, 200.0, 50.0)
+    assert len(cells) == 32 * 33 // 2 + 3
+
+
 def test_where_nobody_can_stand_nobody_is_found():
     assert math.isinf(cells_of(SQUARE, lambda _: 0.0, 200.0, 50.0)[0].smallest_m)
 

@@ -7,6 +7,7 @@ from dataclasses import replace
 import pytest
 
 from railwatch.core.alerts import AckLevel, Action, CameraState, SectionState, Severity
+from railwatch.core.ground import Lens, plane_of_horizon
 from railwatch.core.settings import (
     CameraSettings,
     EscalationGroup,
@@ -57,6 +58,15 @@ def test_the_order_of_zones_changes_nothing():
     memories = dict(hub.state.cameras)
     change(hub, replace(BOTH, zones=(SIDE, MAIN)))
     assert hub.state.cameras == memories
+
+
+def test_a_camera_on_other_ground_is_seen_anew():
+    hub = running()
+    memory = hub.state.cameras["b"]
+    plane = plane_of_horizon(0.3, 0.3, 5.0, Lens(60.0, 16 / 9))
+    change(hub, replace(BOTH, cameras=(replace(A, ground=plane), B)))
+    assert hub.state.cameras["a"].reason == "not observed yet"
+    assert hub.state.cameras["b"] == memory
 
 
 def test_a_changed_camera_is_waited_for_as_at_the_start():

@@ -30,13 +30,13 @@ def walk(vx: float, vy: float, *, seconds: float = 2.0, fps: float = 10.0) -> tu
     paces: tuple[Pace, ...] = ()
     for index in range(int(seconds * fps) + 1):
         t = index / fps
-        paces = followed(paces, t, box_at(4 + vx * t, 10 + vy * t))
+        paces = followed(paces, t, box_at(4 + vx * t, 10 + vy * t), PLANE)
     return paces
 
 
 @given(st.floats(-2, 2), st.floats(-2, 2), st.sampled_from([3.0, 5.0, 10.0, 25.0]))
 def test_an_even_walk_is_told_as_it_is(vx, vy, fps):
-    motion = ground_motion(walk(vx, vy, fps=fps), PLANE)
+    motion = ground_motion(walk(vx, vy, fps=fps))
     assert (motion.vx_mps, motion.vy_mps) == pytest.approx((vx, vy), abs=1e-6)
     assert motion.speed_mps == pytest.approx(math.hypot(vx, vy), abs=1e-6)
     assert motion.place[:2] == pytest.approx((4 + 2 * vx, 10 + 2 * vy), abs=0.5)
@@ -45,20 +45,24 @@ def test_an_even_walk_is_told_as_it_is(vx, vy, fps):
 
 def test_scatter_about_the_line_makes_the_velocity_less_sure():
     steady = walk(1.0, 0.0)
-    restless = tuple(
-        Pace(pace.t_s, box_at(4 + pace.t_s + (0.8 if i % 2 else -0.8), 10)) for i, pace in enumerate(steady)
-    )
-    assert ground_motion(restless, PLANE).sigma_mps > 1.5 * ground_motion(steady, PLANE).sigma_mps
+    restless: tuple[Pace, ...] = ()
+    for i, pace in enumerate(steady):
+        restless = followed(restless, pace.t_s, box_at(4 + pace.t_s + (0.8 if i % 2 else -0.8), 10), PLANE)
+    assert ground_motion(restless).sigma_mps > 1.5 * ground_motion(steady).sigma_mps
 
 
 @pytest.mark.parametrize("paces", [walk(1, 0)[:2], walk(1, 0, seconds=0.2), ()])
 def test_too_few_places_tell_no_velocity(paces):
-    assert ground_motion(paces, PLANE) is None
+    assert ground_motion(paces) is None
 
 
 def test_places_beyond_the_plane_tell_no_velocity():
     plane = plane_of_horizon(0.95, 0.95, 5.0, Lens(60, 1.8))
-    assert ground_motion(walk(1, 0), plane) is None
+    paces: tuple[Pace, ...] = ()
+    for index in range(21):
+        paces = followed(paces, index / 10, box_at(4 + index / 10, 10), plane)
+    assert [pace.place for pace in paces] == [None] * len(paces)
+    assert ground_motion(paces) is None
 
 
 def test_a_box_cut_by_the_frame_says_nothing_of_the_feet():

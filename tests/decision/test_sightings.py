@@ -26,7 +26,7 @@ def train_at(y_m: float, x_m: float = 0.0) -> tuple[float, float, float, float]:
 def run(boxes, fps: float = 10.0) -> Engine:
     engine: Engine | None = None
     for index, box in enumerate(boxes):
-        paces = followed(engine.paces if engine else (), index / fps, box)
+        paces = followed(engine.paces if engine else (), index / fps, box, PLANE)
         engine = driven(engine, paces)
     assert engine is not None
     return engine
