@@ -99,6 +99,20 @@ def overlap_fraction(polygon: tuple[Point, ...], rectangle: tuple[float, float, 
     return float(min(1.0, _polygon(polygon).intersection(box(left, top, right, bottom)).area / area))
 
 
+def oriented_box(polygon: tuple[Point, ...]) -> tuple[Point, ...]:
+    """The corners of the smallest rectangle around a polygon, turned as it lies; its first side is one of the longer.
+
+    >>> corners = oriented_box((Point(0, 0), Point(8, 0), Point(8, 2), Point(0, 2)))
+    >>> math.dist(corners[0], corners[1]), math.dist(corners[1], corners[2])
+    (8.0, 2.0)
+    """
+    around = _polygon(polygon).minimum_rotated_rectangle
+    first, second, third, fourth = (Point(x, y) for x, y in around.exterior.coords[:4])
+    if math.dist(first, second) < math.dist(second, third):
+        first, second, third, fourth = second, third, fourth, first
+    return first, second, third, fourth
+
+
 def edge_distance(polygon: tuple[Point, ...], point: Point) -> float:
     """How far a point is from the outline of a polygon, in their units; below 0 inside.
 

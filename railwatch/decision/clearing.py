@@ -2,7 +2,7 @@
 
 A person who crosses is taken at the slowest speed that its motion allows (two standard deviations below the mean) and
 on the longest way out that its direction allows. Whoever stands, lies, loiters, walks along the track, or belongs to a
-herd is taken to stay.
+herd is taken to stay. The end of a zone that is a piece of track is no way out: the track goes on.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from enum import Enum
 from functools import lru_cache
 from typing import Final, NamedTuple
 
-from railwatch.core.geometry import Point
+from railwatch.core.geometry import Point, oriented_box
 from railwatch.core.ground import GroundPlane
 from railwatch.decision.motion import GroundMotion
 
@@ -25,6 +25,12 @@ LONGEST_WAY_S: Final = 30.0
 
 BODY_M: Final = 0.5
 """The danger reaches so far beyond the point between the feet: an arm, a bag, the draught of a train."""
+
+TRACK_RATIO: Final = 3.0
+"""A zone that is so many times as long as wide is a piece of track, which goes on at both of its ends ..."""
+
+GOES_ON_M: Final = 1000.0
+"""... at least so far: whoever leaves the zone there is still on the track."""
 
 HERD: Final = 3
 """So many animals at once do as they please."""
@@ -99,6 +105,33 @@ def _way_out(motion: GroundMotion, heading: float, danger_m: Sequence[Point]) ->
         if along > 0 and 0 <= share <= 1:
             farthest = max(farthest, along)
     return farthest
+
+
+@lru_cache(maxsize=1024)
+def danger_m(polygon_norm: tuple[Point, ...], plane: GroundPlane) -> tuple[Point, ...]:
+    """Where a zone is dangerous, on the ground: the zone itself, or the track of which it is a piece."""
+    return goes_on(polygon_m(polygon_norm, plane))
+
+
+def goes_on(zone_m: tuple[Point, ...]) -> tuple[Point, ...]:
+    """The strip of track of which a long zone is a piece; a zone of another shape as it is.
+
+    >>> [round(at.y) for at in goes_on((Point(0, 0), Point(2, 0), Point(2, 20), Point(0, 20)))]
+    [-1000, 1020, 1020, -1000]
+    """
+    if len(zone_m) < 3:
+        return zone_m
+    first, second, third, fourth = oriented_box(zone_m)
+    length, width = math.dist(first, second), math.dist(second, third)
+    if length < TRACK_RATIO * width:
+        return zone_m
+    dx, dy = (GOES_ON_M * (end - start) / length for start, end in zip(first, second, strict=True))
+    return (
+        Point(first.x - dx, first.y - dy),
+        Point(second.x + dx, second.y + dy),
+        Point(third.x + dx, third.y + dy),
+        Point(fourth.x - dx, fourth.y - dy),
+    )
 
 
 @lru_cache(maxsize=1024)

@@ -11,9 +11,9 @@ from railwatch.core.ground import GroundPlane
 from railwatch.core.settings import SiteSettings
 from railwatch.core.types import Observation, TrackState
 from railwatch.decision.assessing import Standing
-from railwatch.decision.clearing import HERD, Clearing, clearing_of, polygon_m
+from railwatch.decision.clearing import HERD, Clearing, clearing_of, danger_m
 from railwatch.decision.motion import MEMORY_S, Pace, followed, ground_motion, is_lying
-from railwatch.decision.sightings import Engine, driven, in_a_train, sightings_of
+from railwatch.decision.sightings import Engine, can_be_judged, driven, in_a_train, sightings_of
 from railwatch.decision.trains import Sighting
 from railwatch.decision.zones import Hit, normalised
 
@@ -21,6 +21,9 @@ TRAIN: Final = "train"
 ANIMAL: Final = "animal"
 PERSON: Final = "person"
 """Class groups that mean something to the decision; a site may leave them out, but not give them another meaning."""
+
+NEW_S: Final = 0.5
+"""Who was first seen so short a time ago is not counted yet within a train that is new itself."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,15 +66,25 @@ def follow(before: Following, seen: Observation, site: SiteSettings) -> Followin
 def riding(following: Following, seen: Observation, site: SiteSettings) -> frozenset[int]:
     """Tracks of this frame that sit in a train.
 
-    Only a train that was seen in motion hides anybody: an empty track that is called a train must not.
+    Only a train that was seen in motion hides anybody: an empty track that is called a train must not. One that is too
+    new for that hides, for a moment, who is as new: passengers come with their train.
     """
-    trains = [engine.paces[-1].box_norm for engine in following.engines.values() if engine.ever_moved]
-    if not trains:
+    moved, new = [], []
+    for engine in following.engines.values():
+        if engine.ever_moved:
+            moved.append(engine.paces[-1].box_norm)
+        elif not can_be_judged(engine.paces):
+            new.append(engine.paces[-1].box_norm)
+    if not moved and not new:
         return frozenset()
     return frozenset(
         track.track_id
         for track in seen.tracks
-        if track.group in site.alarm_groups and in_a_train(normalised(track.xyxy, seen.frame_size), trains)
+        if track.group in site.alarm_groups
+        and in_a_train(
+            normalised(track.xyxy, seen.frame_size),
+            [*moved, *new] if seen.t_s - track.first_seen_s < NEW_S else moved,
+        )
     )
 
 
@@ -98,4 +111,4 @@ def _clearing(hit: Hit, following: Following, site: SiteSettings, *, herd: bool)
     plane = ground_of(site, hit.zone.camera_id)
     if plane is None:
         return clearing_of(None, (), lying=lying, herd=herd)
-    return clearing_of(ground_motion(paces), polygon_m(hit.zone.polygon_norm, plane), lying=lying, herd=herd)
+    return clearing_of(ground_motion(paces), danger_m(hit.zone.polygon_norm, plane), lying=lying, herd=herd)

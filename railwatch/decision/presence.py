@@ -30,6 +30,8 @@ LEVELS: Final[Mapping[Severity, frozenset[str]]] = MappingProxyType(
 ON_TRACK: Final = "on-track"
 """The channel that tells that somebody is in a zone of kind track, at whatever severity."""
 
+SETTLED_S: Final = 1.0
+"""Who has been on the track for so long is no passenger of a train that covers them then."""
 
 _NOTHING: Final[Mapping[tuple[int, str], float]] = MappingProxyType({})
 
@@ -128,7 +130,7 @@ def observe(
     elapsed_s = seen.t_s - memory.t_s if same_worker and good and memory.state is CameraState.NOMINAL else 0.0
     observed_s = elapsed_s if 0.0 < elapsed_s <= MAX_OBSERVED_GAP_S else 0.0
     zones = tuple(zone for zone in site.zones if zone.camera_id == seen.camera_id)
-    passengers = riding(memory.following, seen, site)
+    passengers = riding(memory.following, seen, site) - (_settled(memory) if same_worker else frozenset())
     alarming = [t for t in seen.tracks if t.group in site.alarm_groups and t.track_id not in passengers]
     hits = find_hits(zones, alarming, seen.frame_size, site.incidents.min_overlap)
     views = {}
@@ -150,6 +152,16 @@ def observe(
         good_frames=memory.good_frames + 1 if good else 0,
         waiting=False,
         views=MappingProxyType(views),
+    )
+
+
+def _settled(memory: CameraMemory) -> frozenset[int]:
+    """Who has been on the track for a while: a train that draws in over them makes no passengers of them."""
+    return frozenset(
+        standing.hit.track.track_id
+        for view in memory.views.values()
+        for standing in view.standings
+        if standing.hit.zone.kind is ZoneKind.TRACK and standing.dwell_s >= SETTLED_S
     )
 
 

@@ -41,16 +41,18 @@ class Situation:
 
     @property
     def too_late_to_stop(self) -> bool:
-        """Whether the train can no longer stop before it is here."""
-        if self.stop is None or self.train.eta_s is None:
+        """Whether the train can no longer stop before it is here; it cannot be counted on if its speed is not known."""
+        if self.train.eta_s is None:
             return False
+        if self.stop is None:
+            return True
         if self.train.distance_m is not None:
             return self.stop.distance_m >= self.train.distance_m
         return self.stop.time_s >= self.train.eta_s
 
     @property
     def margin_short(self) -> bool:
-        """Whether the margin is below what the site wants; twice that where the train can no longer stop."""
+        """Whether the margin is below what the site wants; twice that where the train may no longer be able to stop."""
         wanted = self.rules.least_margin_s * (2 if self.too_late_to_stop else 1)
         return self.margin_s is not None and self.margin_s < wanted
 

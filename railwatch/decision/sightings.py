@@ -44,13 +44,18 @@ def driven(engine: Engine | None, paces: tuple[Pace, ...]) -> Engine:
     return Engine(paces, step is not None, ever, step is not None and step > 0)
 
 
+def can_be_judged(paces: Sequence[Pace]) -> bool:
+    """Whether a train was seen long enough to say whether it moves."""
+    return len(paces) >= LEAST_PACES and paces[-1].t_s - paces[0].t_s >= LEAST_SPAN_S
+
+
 def _steady_change(paces: Sequence[Pace]) -> float | None:
     """How an edge of the box runs, as share of its size over the memory; None when the box does not move.
 
     Above 0 when the train comes nearer: its box grows or its foot comes down. Boxes jitter, so an edge must run further
     than MOVED_SHARE and than three times its scatter about a line.
     """
-    if len(paces) < LEAST_PACES or paces[-1].t_s - paces[0].t_s < LEAST_SPAN_S:
+    if not can_be_judged(paces):
         return None
     times = [pace.t_s for pace in paces]
     edges = [[pace.box_norm[side] for pace in paces] for side in range(4)]

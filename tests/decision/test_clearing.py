@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import math
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -11,6 +13,8 @@ from railwatch.decision.clearing import (
     LONGEST_WAY_S,
     Behaviour,
     clearing_of,
+    danger_m,
+    goes_on,
     longest_way_m,
     polygon_m,
 )
@@ -85,6 +89,33 @@ def test_the_mirror_image_clears_as_soon(x, y, speed):
     assert clear(moving(x, y, speed, 0)).seconds == pytest.approx(clear(moving(-x, y, -speed, 0)).seconds)
 
 
+def test_a_long_zone_is_a_piece_of_track_that_goes_on():
+    assert clear(moving(0, 95.0, 0.0, 1.4)).behaviour is Behaviour.CROSSING
+    assert clear(moving(0, 95.0, 0.0, 1.4), danger=goes_on(STRIP)) == (None, Behaviour.ALONG)
+    across = clear(moving(-1.0, 95.0, 1.5, 0.0), danger=goes_on(STRIP))
+    assert across.seconds == pytest.approx((3.0 + BODY_M) / 1.5)
+
+
+@pytest.mark.parametrize("turned", range(4))
+@pytest.mark.parametrize("angle", [0.0, 0.3, 1.2, 2.5])
+def test_it_goes_on_at_both_ends_however_it_lies(angle, turned):
+    cos, sin = math.cos(angle), math.sin(angle)
+    strip = [Point(x * cos - y * sin, x * sin + y * cos) for x, y in STRIP]
+    found = goes_on(tuple(strip[turned:] + strip[:turned]))
+    back = sorted((round(x * cos + y * sin, 6), round(y * cos - x * sin, 6)) for x, y in found)
+    assert back == [(-2.0, -1000.0), (-2.0, 1100.0), (2.0, -1000.0), (2.0, 1100.0)]
+
+
+@pytest.mark.parametrize("long_m", [4.0, 11.9])
+def test_a_zone_that_is_not_long_ends_where_it_ends(long_m):
+    zone = (Point(0, 0), Point(long_m, 0), Point(long_m, 4.0), Point(0, 4.0))
+    assert goes_on(zone) == zone
+    assert goes_on(zone[:2]) == zone[:2]
+    assert goes_on(()) == ()
+    longer = (Point(0, 0), Point(12.1, 0), Point(12.1, 4.0), Point(0, 4.0))
+    assert max(at.x for at in goes_on(longer)) == pytest.approx(1012.1)
+
+
 def test_a_zone_on_the_ground_is_cut_at_the_horizon():
     plane = plane_of_horizon(0.4, 0.4, 5.0, Lens(60, 16 / 9))
     whole = polygon_m((Point(0.4, 0.5), Point(0.6, 0.5), Point(0.9, 1.0), Point(0.1, 1.0)), plane)
@@ -93,3 +124,5 @@ def test_a_zone_on_the_ground_is_cut_at_the_horizon():
     assert len(cut) == 4
     assert max(place.y for place in cut) > max(place.y for place in whole)
     assert polygon_m((Point(0.1, 0.1), Point(0.9, 0.1), Point(0.5, 0.3)), plane) == ()
+    assert danger_m((Point(0.1, 0.1), Point(0.9, 0.1), Point(0.5, 0.3)), plane) == ()
+    assert max(place.y for place in danger_m((Point(0.45, 0.5), Point(0.55, 0.5), Point(0.5, 1.0)), plane)) > 1000

@@ -18,6 +18,7 @@ NOTICE, WARNING, EMERGENCY = Severity
 STAYS = Clearing(None, Behaviour.STANDING)
 NO_TRAIN = TrainBelief(True, None, False, "feed", 0.0, None, None, "feed vouches that no train comes")
 FAST = Stop(700.0, 50.0)
+SLOW = Stop(100.0, 12.0)
 
 
 def leaves_in(seconds: float) -> Clearing:
@@ -29,7 +30,7 @@ def train_in(eta_s: float, distance_m: float | None = None) -> TrainBelief:
 
 
 def situation(
-    kind=ZoneKind.TRACK, clearing=STAYS, train=NOBODY_TO_ASK, stop=None, without=WARNING, **rules
+    kind=ZoneKind.TRACK, clearing=STAYS, train=NOBODY_TO_ASK, stop=SLOW, without=WARNING, **rules
 ) -> Situation:
     return Situation(kind, clearing, train, stop, without, RiskSettings(**rules))
 
@@ -50,6 +51,8 @@ def situation(
         (situation(train=train_in(12.9), clearing=leaves_in(3.0)), "train-and-no-time", EMERGENCY),
         (situation(train=train_in(13.0), clearing=leaves_in(3.0)), "train-and-time", WARNING),
         (situation(train=train_in(40.0), clearing=leaves_in(3.0), least_margin_s=38.0), "train-and-no-time", EMERGENCY),
+        (situation(train=train_in(199.9), stop=None), "train-and-no-time", EMERGENCY),
+        (situation(train=train_in(200.0), stop=None), "train-and-time", WARNING),
         (situation(ZoneKind.PLATFORM_EDGE), "edge", NOTICE),
         (situation(ZoneKind.PLATFORM_EDGE, train=train_in(0.0)), "edge", NOTICE),
         (situation(ZoneKind.PLATFORM_EDGE, train=NO_TRAIN), "edge", NOTICE),
@@ -74,6 +77,13 @@ def test_the_distance_tells_better_than_the_time_whether_a_train_can_stop():
     assert near.too_late_to_stop
     assert not replace(near, train=train_in(60.0, distance_m=700.1)).too_late_to_stop
     assert not replace(near, train=NO_TRAIN).too_late_to_stop
+
+
+def test_a_train_whose_speed_is_not_known_may_not_be_able_to_stop():
+    unknown = situation(train=train_in(60.0), stop=None)
+    assert unknown.too_late_to_stop
+    assert not replace(unknown, train=NO_TRAIN).too_late_to_stop
+    assert not replace(unknown, train=NO_TRAIN).margin_short
 
 
 def test_under_a_possession_only_an_emergency_is_more_than_a_notice():

@@ -54,7 +54,7 @@ def test_a_train_that_is_told_of_makes_it_an_emergency_at_the_next_input():
 
 def test_a_train_comes_nearer_without_a_word_and_without_a_frame():
     hub = Hub(site(train_sources=[replace(FEED, max_age_s=600.0)]))
-    hub.feed(report(300.0), 0.0)
+    hub.feed(report(300.0, speed_mps=20.0), 0.0)
     hub.watch(0.0, 1.0, ON_TRACK)
     hub.see(1.0, track(0.5), state=CameraState.BLIND)
     assert severities(hub)[0] is WARNING
@@ -188,6 +188,44 @@ def test_a_man_within_the_box_of_what_never_moved_is_not_a_passenger():
     hub = Hub(site())
     run(hub, 0.0, 1.0, lambda t: train(0.0, 0.0), lambda t: passenger(0.0))
     assert severities(hub) == [WARNING]
+
+
+def seated(t_s: float) -> Track:
+    """A passenger who comes into the picture with the train, and stays within its box."""
+    return replace(passenger(t_s), first_seen_s=0.0)
+
+
+def test_passengers_of_a_train_that_is_new_are_not_counted_until_it_is_known_to_move():
+    hub = Hub(site())
+    assert run(hub, 0.0, 3.0, lambda t: train(t, 0.1), seated) == []
+
+
+def test_what_is_called_a_train_for_a_moment_hides_nobody_who_was_there_before():
+    hub = Hub(site())
+    old = run(
+        hub,
+        0.0,
+        0.9,
+        lambda t: replace(passenger(0.0), first_seen_s=-0.5),
+        lambda t: train(0.0, 0.0, 50 + round(t * 10)),
+    )
+    assert actions(old) == ["INTRUSION OPENED WARNING"]
+    assert old[0].published_at == "received 0.200"
+    still = Hub(site())
+    (opened,) = run(still, 0.0, 1.5, lambda t: replace(passenger(0.0), first_seen_s=0.0), lambda t: train(0.0, 0.0))
+    assert opened.published_at == "received 0.500"
+
+
+def test_a_train_that_draws_in_over_somebody_makes_no_passenger_of_him():
+    hub = Hub(site())
+    run(hub, 0.0, 1.2, passenger)
+    run(hub, 1.2, 5.0, passenger, lambda t: train(t, 0.1))
+    assert [alert.action for alert in hub.alerts] == [Action.OPENED, Action.ESCALATED]
+    brief = Hub(site(off_delay_s=0.5))
+    run(brief, 0.0, 0.8, lambda t: train(t, 0.1))
+    run(brief, 0.8, 1.4, passenger)
+    run(brief, 1.4, 4.0, passenger, lambda t: train(t, 0.1))
+    assert brief.alerts[-1].action is Action.CLOSED
 
 
 STAYS = RiskSettings(stay_hold_s=5.0)
