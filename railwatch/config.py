@@ -15,6 +15,7 @@ from typing import Any, Final
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
+from railwatch.core.address import is_address
 from railwatch.core.errors import ConfigError
 from railwatch.core.geometry import Point
 from railwatch.core.model_names import is_model_name, model_path
@@ -188,6 +189,11 @@ _STAND_INS: Final[Mapping[str, Any]] = {
     "escalation": {},
     "train_sources": [],
     "risk": {},
+    "camera_hosts": [],
+    "cameras[].credentials": None,
+    "cameras[].transport": "tcp",
+    "cameras[].evidence_source": None,
+    "cameras[].ca_file": None,
     "self_test": {},
     "coverage": {},
     "cameras[].aspect": None,
@@ -231,7 +237,7 @@ def _settings(keys: SiteKeys, folder: Path) -> SiteSettings:
     return SiteSettings(
         site_id=keys.site_id,
         severity_without_trains=keys.severity_without_trains,
-        cameras=tuple(_camera(c, folder) for c in keys.cameras),
+        cameras=tuple(_camera(c, folder, tuple(keys.camera_hosts)) for c in keys.cameras),
         sections=tuple(keys.sections),
         zones=tuple(map(zone, keys.zones)),
         model=ModelSettings(**{**dict(keys.model), "file": str(model_path(keys.model.file, folder))}),
@@ -249,10 +255,19 @@ def _settings(keys: SiteKeys, folder: Path) -> SiteSettings:
     )
 
 
-def _camera(keys: CameraKeys, folder: Path) -> CameraSettings:
-    ground = None if keys.ground is None else ground_of(keys.ground)
+def _camera(keys: CameraKeys, folder: Path, hosts: tuple[str, ...]) -> CameraSettings:
     plain = {name: value for name, value in dict(keys).items() if name not in {"aspect", "people"}}
-    return CameraSettings(**{**plain, "source": _source(keys.source, folder), "ground": ground})
+    return CameraSettings(
+        **{
+            **plain,
+            "source": _source(keys.source, folder),
+            "evidence_source": None if keys.evidence_source is None else _source(keys.evidence_source, folder),
+            "credentials": _credentials(keys.credentials, folder),
+            "ca_file": None if keys.ca_file is None else str(folder / keys.ca_file),
+            "allowed_hosts": hosts,
+            "ground": None if keys.ground is None else ground_of(keys.ground),
+        }
+    )
 
 
 def _escalation(keys: EscalationKeys) -> EscalationSettings:
@@ -263,8 +278,14 @@ def _escalation(keys: EscalationKeys) -> EscalationSettings:
 
 
 def _source(text: str, folder: Path) -> str:
-    is_path = "://" not in text and not text.isdecimal()
+    is_path = not is_address(text) and not text.isdecimal()
     return str(folder / text) if is_path else text
+
+
+def _credentials(named: str | None, folder: Path) -> str | None:
+    if named is None or not named.startswith("file:"):
+        return named
+    return f"file:{folder / named.removeprefix('file:')}"
 
 
 def _model_faults(document: Document, folder: Path) -> list[Fault]:

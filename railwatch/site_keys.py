@@ -6,10 +6,11 @@ Defaults are those of `railwatch.core.settings`; nothing is decided here a secon
 from __future__ import annotations
 
 from dataclasses import MISSING, fields
-from typing import Annotated, Any, Final, Self
+from typing import Annotated, Any, Final, Literal, Self
 
 from pydantic import AfterValidator, Field, model_validator
 
+from railwatch.core.address import is_address, parse_address
 from railwatch.core.alerts import AckLevel, Severity
 from railwatch.core.errors import MessagingError
 from railwatch.core.geometry import check_polygon
@@ -28,7 +29,9 @@ from railwatch.messaging.endpoints import bind_endpoint, next_port
 from railwatch.risk_keys import ID_PATTERN, Fraction, GroundKeys, Id, Keys, RiskKeys, TrainSourceKeys
 
 SHA256_PATTERN: Final = r"^[0-9a-f]{64}$"
+CREDENTIALS_PATTERN: Final = r"^(env:[A-Za-z_][A-Za-z0-9_]*|file:.+)$"
 PATTERNS: Final = {
+    CREDENTIALS_PATTERN: "must be env:NAME or file:PATH, which names where USER:PASSWORD is kept",
     ID_PATTERN: "must be 1 to 64 letters A-Z a-z, digits, _ or -",
     SHA256_PATTERN: "must be the 64 hexadecimal digits, lower case, that sha256sum prints",
 }
@@ -48,6 +51,12 @@ def _polygon(value: list[list[float]]) -> list[list[float]]:
     return value
 
 
+def _stream(value: str | None) -> str | None:
+    if value is not None and is_address(value):
+        parse_address(value)
+    return value
+
+
 Text = Annotated[str, Field(min_length=1, max_length=1000)]
 Seconds = Annotated[float, Field(gt=0.0, le=60.0)]
 Endpoint = Annotated[str, Field(max_length=200), AfterValidator(_endpoint)]
@@ -59,7 +68,11 @@ class CameraKeys(Keys):
     """One camera."""
 
     camera_id: Annotated[Id, Field(description="Name of the camera; a topic of the messages carries it.")]
-    source: Annotated[Text, Field(description="Video file, folder of pictures, stream URL, or number of a USB camera.")]
+    source: Annotated[
+        Text,
+        Field(description="Video file, folder of pictures, stream URL, or number of a USB camera."),
+        AfterValidator(_stream),
+    ]
     required: Annotated[bool, Field(description="Whether its sections are UNKNOWN while it is not NOMINAL.")] = True
     worker_group: Annotated[Id, Field(description="Cameras of one group share a perception worker.")] = "main"
     ground: Annotated[GroundKeys | None, Field(description="The ground that it sees, in metres; see risk.md.")] = None
@@ -68,6 +81,25 @@ class CameraKeys(Keys):
     ] = None
     people: Annotated[
         People | None, Field(description="Without `ground`: how tall a person of 1.7 m is at two places or more.")
+    ] = None
+    credentials: Annotated[
+        str | None,
+        Field(
+            pattern=CREDENTIALS_PATTERN,
+            max_length=1000,
+            description="Where USER:PASSWORD of the camera is kept: env:NAME or file:PATH.",
+        ),
+    ] = None
+    transport: Annotated[
+        Literal["tcp", "udp"], Field(description="How an RTSP stream comes: tcp, or udp where nothing is lost.")
+    ] = "tcp"
+    evidence_source: Annotated[
+        Text | None,
+        Field(description="A second, finer stream of the camera that is recorded and not looked at."),
+        AfterValidator(_stream),
+    ] = None
+    ca_file: Annotated[
+        Text | None, Field(description="Certificates that are good for rtsps and https; else those of the machine.")
     ] = None
 
 
@@ -278,6 +310,14 @@ class SiteKeys(Keys):
         _site_default("camera_timeout_s")
     )
     cameras: Annotated[list[CameraKeys], Field(min_length=1, max_length=64, description="The cameras.")]
+    camera_hosts: Annotated[
+        list[Text],
+        Field(
+            max_length=100,
+            default_factory=list,
+            description="Hosts, addresses and networks that cameras may be on; without any, every camera's.",
+        ),
+    ]
     sections: Annotated[
         list[Id],
         Field(min_length=1, max_length=64, description="Pieces of railway that are CLEAR, OCCUPIED or UNKNOWN."),

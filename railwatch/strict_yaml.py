@@ -25,6 +25,7 @@ Plain = str | int | float | bool | list["Plain"] | dict[str, "Plain"] | None
 """What a document is made of."""
 
 _TAG: Final = "tag:yaml.org,2002:"
+_USER: Final = re.compile(r"//[^/\s@]*@")
 _ALIAS: Final = "alias"
 _SCALARS: Final[Mapping[str, Callable[[str], Plain]]] = MappingProxyType(
     {
@@ -90,6 +91,8 @@ def shown(value: object) -> str:
         return f"a map of {len(value)}"
     if value is None:
         return "nothing"
+    if isinstance(value, str):
+        value = _USER.sub("//***@", value)  # the address of a stream may hold a password
     return f"'{_one_line(value)}'" if isinstance(value, str) else _one_line(str(value))
 
 

@@ -10,7 +10,7 @@ import typer
 
 from classifiers.errors import ClassifierError
 
-COMMANDS: Final = ("count", "data", "train", "finetune", "evaluate", "sweep", "report", "explain", "bench")
+COMMANDS: Final = ("count", "data", "train", "evaluate", "sweep", "report", "explain", "bench")
 """Each names a module of this package and the function (or typer app) in it. A new command is one file and one row."""
 
 

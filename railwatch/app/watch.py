@@ -1,4 +1,4 @@
-"""`railwatch watch`: perception, decision and messaging in one process, for a recording."""
+"""`railwatch watch`: perception, decision and messaging in one process, for a recording or one camera."""
 
 from __future__ import annotations
 
@@ -16,9 +16,10 @@ from railwatch.app.guarded import guard_of
 from railwatch.app.lines import LineFile
 from railwatch.app.record import Recorder, RecordHeader
 from railwatch.app.record_site import site_to_mapping
-from railwatch.app.sources import open_source
+from railwatch.app.sources import open_source, options_of
 from railwatch.app.watch_output import Progress, WatchReport, alert_line
 from railwatch.app.watch_site import WatchOptions, site_for
+from railwatch.core.address import is_address
 from railwatch.core.alerts import Action, Alert, AlertKind, Epoch, SectionState, Status
 from railwatch.core.errors import MessagingError, RailwatchError
 from railwatch.core.settings import SiteSettings
@@ -50,7 +51,8 @@ class Watch:
         self._stack = ExitStack()
         with self._closing_on_failure():
             site, self._camera_id = site_for(options)
-            self._source: Source = self._stack.enter_context(open_source(options.source, self._camera_id))
+            fetch = options_of(site.cameras[0]) if is_address(options.source) else None
+            self._source: Source = self._stack.enter_context(open_source(options.source, self._camera_id, fetch))
             self._detector: OnnxDetector = open_detector(
                 Path(site.model.file),
                 confidence=site.model.confidence,
@@ -176,7 +178,7 @@ class Watch:
 
 def _run_id(site: SiteSettings, source: str) -> str:
     """The journal's name for a run without a journal: the same clip and configuration give the same identifiers."""
-    text = f"{site.config_rev} {site.model.sha256} {Path(source).name}"
+    text = f"{site.config_rev} {site.model.sha256} {Path(source).name.partition('?')[0]}"
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 

@@ -40,6 +40,7 @@ class WatchOptions:
     save: Path | None = None
     realtime: bool = False
     provider: Provider | None = None
+    credentials: str | None = None
 
 
 def site_for(options: WatchOptions) -> tuple[SiteSettings, str]:
@@ -58,7 +59,7 @@ def site_for(options: WatchOptions) -> tuple[SiteSettings, str]:
     return (
         replace(
             site,
-            cameras=tuple(camera for camera in site.cameras if camera.camera_id == camera_id),
+            cameras=tuple(_camera(camera, options) for camera in site.cameras if camera.camera_id == camera_id),
             sections=tuple(name for name in site.sections if name in tracked),
             zones=tuple(zone for zone in zones if zone.section_id in tracked),
             model=_model(site.model, options),
@@ -68,6 +69,10 @@ def site_for(options: WatchOptions) -> tuple[SiteSettings, str]:
         ),
         str(camera_id),
     )
+
+
+def _camera(settings: CameraSettings, options: WatchOptions) -> CameraSettings:
+    return settings if options.credentials is None else replace(settings, credentials=options.credentials)
 
 
 def _model(settings: ModelSettings, options: WatchOptions) -> ModelSettings:
@@ -91,7 +96,7 @@ def _site_of_options(options: WatchOptions) -> SiteSettings:
         return SiteSettings(
             site_id="watch",
             severity_without_trains=Severity.WARNING,
-            cameras=(CameraSettings(CAMERA_ID, options.source),),
+            cameras=(CameraSettings(CAMERA_ID, options.source, credentials=options.credentials),),
             sections=(SECTION_ID,),
             zones=zones,
             model=_model(ModelSettings("" if options.model else str(default_model())), options),

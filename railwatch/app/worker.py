@@ -106,7 +106,7 @@ class Worker:
         for command, beat in commands:
             self._obey(command, beat)
         for reader in self._readers.values():
-            failure = reader.failure()
+            failure = reader.turn()
             if failure is not None:
                 self._link.send(verbs.LOST, encode_lost(Lost(reader.camera.camera_id, failure)))
         if self._armed:
@@ -196,7 +196,7 @@ class Worker:
     def _change_cameras(self, order: WorkerOrder) -> None:
         wanted = {camera.camera_id: camera for camera in order.cameras}
         for name, reader in list(self._readers.items()):
-            if name not in wanted or wanted[name].source != reader.camera.source:
+            if name not in wanted or wanted[name].stream != reader.camera.stream:
                 del self._readers[name], self._pipelines[name]
                 self._trials.forget(name)
                 reader.close(0.0)  # its thread ends by itself: the other cameras must not wait for it

@@ -73,7 +73,7 @@ def open_site_detector(model: ModelSettings) -> Detector:
 
 def open_site_source(camera: CameraSettings, loop: bool, stop: threading.Event) -> Source:
     """The source of a camera, live; a recording goes at its own speed, again and again if `loop`."""
-    return open_live_source(camera.source, camera.camera_id, loop=loop, stop=stop)
+    return open_live_source(camera, loop=loop, stop=stop)
 
 
 def _say(text: str) -> None:

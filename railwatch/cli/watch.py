@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 def watch(
-    source: Annotated[str, typer.Argument(help="Video file, folder of pictures, or number of a USB camera.")],
+    source: Annotated[str, typer.Argument(help="Video file, folder of pictures, number of a USB camera, or stream.")],
     model: Annotated[
         str | None, typer.Option(help="Name or ONNX file of the detector.", show_default="the shipped one")
     ] = None,
@@ -45,6 +45,9 @@ def watch(
     record: Annotated[Path | None, typer.Option(help="Write every input of the decision here, for replay.")] = None,
     save: Annotated[Path | None, typer.Option(help="Write the annotated video here (MP4).")] = None,
     realtime: Annotated[bool, typer.Option("--realtime", help="Go at the speed of the clip.")] = False,
+    credentials: Annotated[
+        str | None, typer.Option(help="Where USER:PASSWORD of a stream is kept: env:NAME or file:PATH.")
+    ] = None,
 ) -> None:
     """Watch a recording: detect, track, judge, and send alerts.
 
@@ -68,6 +71,7 @@ def watch(
         save,
         realtime,
         provider,
+        credentials,
     )
     console = Console(stderr=True, highlight=False, soft_wrap=True)
     with Watch(options, lambda text: console.print(text, markup=False)) as run:

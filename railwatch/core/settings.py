@@ -64,6 +64,9 @@ class CameraSettings:
     """One camera: where its pictures come from, whether CLEAR needs it (`required`), and its ground plane, if known.
 
     Cameras of one `worker_group` are served by one perception worker, which runs them through one detector together.
+    `credentials` names where user name and password are kept (env:NAME or file:PATH), `transport` is tcp or udp,
+    `evidence_source` a second stream of the same camera that is only recorded, `ca_file` whose certificates are good
+    for it, and `allowed_hosts` the hosts, addresses and networks that may be connected to (empty: any camera's).
     """
 
     camera_id: str
@@ -71,6 +74,17 @@ class CameraSettings:
     required: bool = True
     worker_group: str = "main"
     ground: GroundPlane | None = None
+    credentials: str | None = None
+    transport: str = "tcp"
+    evidence_source: str | None = None
+    ca_file: str | None = None
+    allowed_hosts: tuple[str, ...] = ()
+
+    @property
+    def stream(self) -> tuple[object, ...]:
+        """All that decides where its pictures come from: a camera in which none of it changes is not opened anew."""
+        hosts = tuple(self.allowed_hosts)
+        return self.source, self.credentials, self.transport, self.evidence_source, self.ca_file, hosts
 
 
 @dataclass(frozen=True, slots=True)

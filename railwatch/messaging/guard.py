@@ -56,7 +56,6 @@ VERBS: Final[Mapping[bytes, frozenset[Role]]] = MappingProxyType(
     {
         b"ACK": frozenset({Role.OPERATOR}),
         b"PROBE": frozenset({Role.OPERATOR}),
-        b"POSSESSION": frozenset({Role.OPERATOR}),
         b"TRAIN": frozenset({Role.FEED}),
     }
 )

@@ -6,12 +6,17 @@ import threading
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from types import TracebackType
-from typing import NamedTuple, Self
+from typing import Final, NamedTuple, Self
 
 from railwatch.core.clock import Clock
 from railwatch.core.errors import SourceError
 from railwatch.core.types import Frame
 from railwatch.perception.source import Source
+
+SILENT_S: Final = 5.0
+"""A live source that gives nothing for so long has failed."""
+
+CLOSE_S: Final = 3.0
 
 
 class Taken(NamedTuple):
@@ -95,3 +100,64 @@ class PacedSource:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+
+class Drained:
+    """A live source of which only the newest frame is given: a thread of its own reads it as fast as it comes.
+
+    `t_s` counts from its first frame, as that of a recording does. `frames` raises what the source raises, and
+    SourceError when no frame comes for SILENT_S.
+    """
+
+    def __init__(self, source: Source) -> None:
+        self._source, self._stop = source, threading.Event()
+        self._news = threading.Event()
+        self._failure: BaseException | None = None
+        self.latest = LatestFrame()
+        self.camera_id, self.info = source.camera_id, source.info
+        self._thread = threading.Thread(target=self._drain, name=f"drain-{source.camera_id}", daemon=True)
+
+    def frames(self) -> Iterator[Frame]:
+        """The newest frame each time, once."""
+        self._thread.start()
+        first_s: float | None = None
+        while not self._stop.is_set():
+            if not self._news.wait(SILENT_S):
+                raise SourceError(f"{self.info.description} must give pictures, but gave none for {SILENT_S:g} s")
+            self._news.clear()
+            taken = self.latest.take()
+            if taken is not None:
+                first_s = taken.frame.t_s if first_s is None else first_s
+                yield replace(taken.frame, t_s=taken.frame.t_s - first_s)
+            elif self._failure is not None:
+                raise self._failure
+
+    def close(self) -> None:
+        """End the reading; a thread that hangs in a native call is left behind."""
+        self._stop.set()
+        if self._thread.is_alive():
+            self._thread.join(CLOSE_S)
+        else:
+            self._source.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def _drain(self) -> None:
+        try:
+            with self._source as source:
+                for frame in source.frames():
+                    self.latest.put(frame, 0)
+                    self._news.set()
+                    if self._stop.is_set():
+                        return
+            self._failure = SourceError(f"{self.info.description} must go on giving pictures, but has ended")
+        except Exception as error:  # noqa: BLE001 - raised where the frames are used
+            self._failure = error
+        finally:
+            self._news.set()

@@ -82,7 +82,7 @@ class Source(Protocol):
         """Close."""
 
 
-class _Closing:
+class Closing:
     """The context manager that every source is."""
 
     def __enter__(self) -> Self:
@@ -97,7 +97,7 @@ class _Closing:
         """Nothing to let go of."""
 
 
-class FileSource(_Closing):
+class FileSource(Closing):
     """A video file. The constructor opens it and decodes its first frame.
 
     `threads` decode in parallel (1 costs the least CPU a frame: the model needs the cores more). `t_s` is the
@@ -130,7 +130,7 @@ class FileSource(_Closing):
             yield Frame(self.camera_id, index, clock.t_s(pts), clock.pts_s(pts), self._utc_now(), picture)
 
 
-class ImageFolderSource(_Closing):
+class ImageFolderSource(Closing):
     """The pictures of a folder as a clip: `fps` a second, in the order of `pictures_in`, all of one size."""
 
     def __init__(self, path: Path | str, camera_id: str, fps: float = 1.0, *, utc_now: UtcNow = utc_now) -> None:
@@ -172,7 +172,7 @@ class Capture(Protocol):
         """Let go of the device."""
 
 
-class UsbSource(_Closing):
+class UsbSource(Closing):
     """A camera at this machine by its number, read with OpenCV. Live: a camera that gives no frame has failed.
 
     `open_capture` opens the device and `monotonic` is the clock of `t_s`; both are given by tests.
