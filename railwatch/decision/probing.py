@@ -144,9 +144,8 @@ def ended(before: Probing, reason: str | None, *, trusted: bool) -> Probing:
 
     `reason` is why it could not be carried out, None when only its time is up.
     """
-    if before.running is None:
-        return before
+    running = before.running
     if not (trusted or before.failing):
         return replace(before, running=None, words="the camera could not be trusted: no verdict")
-    words = reason or (UNHEARD if before.running.sections else UNSEEN)
+    words = reason or (UNHEARD if running is not None and running.sections else UNSEEN)
     return replace(before, running=None, runs=before.runs + 1, misses=before.misses + 1, words=words)
