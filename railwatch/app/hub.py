@@ -19,6 +19,7 @@ import zmq
 
 from railwatch.app.coverage_gate import check_coverage
 from railwatch.app.decider import Decider, status_body
+from railwatch.app.feeding import FeedRate, report_of
 from railwatch.app.inbox import Inbox
 from railwatch.app.notify import Notifier
 from railwatch.app.outward import Asked, Outward, said_of
@@ -40,6 +41,7 @@ from railwatch.core.types import Observation
 from railwatch.decision.escalation import judge
 from railwatch.decision.inputs import (
     ConfigChange,
+    Possession,
     Probe,
     ProbeEnded,
     ProbeHeard,
@@ -51,7 +53,8 @@ from railwatch.decision.inputs import (
 from railwatch.decision.probing import tried_cameras
 from railwatch.decision.status import status_of
 from railwatch.decision.step import start
-from railwatch.messaging.requests import AckRequest, ProbeRequest
+from railwatch.decision.trains import rail_tracks, why_not
+from railwatch.messaging.requests import AckRequest, PossessionRequest, ProbeRequest, TrainRequest
 from railwatch.seam.handover import Handover
 from railwatch.seam.orders import order_for
 
@@ -85,6 +88,7 @@ class Hub:
         self._reload: Reload | None = None
         self._reading = self._reload_again = False
         self._reloads = 0
+        self._feed_rate = FeedRate()
         self._reload_fault: str | None = None
         self._stack = ExitStack()
         with self._closing_on_failure():
@@ -201,11 +205,17 @@ class Hub:
     def _answer(self, asked: Asked) -> None:
         """Somebody asks for something: refused, or decided and then answered."""
         if not self._outward.may(asked):
-            self._outward.refuse(asked, f"{asked.verb.decode()} needs a key of role operator")
-        elif isinstance(asked.request, AckRequest):
-            self._acknowledge(asked, asked.request)
-        else:
-            self._probe(asked, asked.request)
+            self._outward.refuse(asked, f"{asked.verb.decode()} needs a key of another role")
+            return
+        match asked.request:
+            case AckRequest():
+                self._acknowledge(asked, asked.request)
+            case ProbeRequest():
+                self._probe(asked, asked.request)
+            case TrainRequest():
+                self._take_report(asked, asked.request)
+            case PossessionRequest():
+                self._possess(asked, asked.request)
 
     def _acknowledge(self, asked: Asked, request: AckRequest) -> None:
         """Somebody acknowledges an incident: decided first, then in the journal, then answered."""
@@ -226,6 +236,33 @@ class Hub:
         else:
             tried = ", ".join(tried_cameras(self.site)) or "none"
             self._outward.refuse(asked, f"a camera that is tried by self-tests must be named: {tried}")
+
+    def _take_report(self, asked: Asked, request: TrainRequest) -> None:
+        """A feed tells of trains: under its own name only, and no more than can be of use."""
+        name, state = asked.peer.user_id, self._decider.state
+        report = report_of(request)
+        refusal = why_not(state.site, state.reports, report)
+        if name is not None and name != request.source:
+            refusal = f"source must be the name of the key, {name}, but is {request.source}"
+        elif not refusal and not self._feed_rate.allows(request.source, self._now_s):
+            refusal = "at most 50 reports a second are taken from a source"
+        if refusal:
+            self._outward.refuse(asked, refusal)
+        else:
+            self._decider.feed(report, self._now_s)
+            self._outward.grant(asked)
+
+    def _possess(self, asked: Asked, request: PossessionRequest) -> None:
+        """Workers hold a track, or hold it no more."""
+        tracks = rail_tracks(self._decider.state.site)
+        if request.rail_track_id in tracks:
+            self._decider.feed(Possession(request.rail_track_id, request.holder, request.lasts_s), self._now_s)
+            self._outward.grant(asked)
+            lasts = f"for {request.lasts_s:g} s" if request.lasts_s else "no more"
+            self._say(f"possession: {request.holder} holds {request.rail_track_id} {lasts}")
+        else:
+            known = ", ".join(sorted(tracks)) or "none"
+            self._outward.refuse(asked, f"rail_track_id must be one that a zone names, {known}")
 
     def _pass_on_trouble(self, name: str, reason: str | None) -> None:
         """Trouble that another thread has found."""

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+from types import MappingProxyType
 from typing import Final, Self
 
 import zmq
@@ -23,13 +25,17 @@ from railwatch.messaging.records import Record
 from railwatch.messaging.requests import (
     ACK_VERB,
     ACKED_VERB,
+    POSSESSION_VERB,
     PROBE_VERB,
     REFUSED_VERB,
+    TRAIN_VERB,
     Acked,
     AckRequest,
     Peer,
+    PossessionRequest,
     ProbeRequest,
     Refused,
+    TrainRequest,
     decode_body,
     encode_body,
 )
@@ -40,13 +46,25 @@ HEARD_WITHIN_S: Final = 5.0
 """Who has sent a nonce within so many seconds is connected: clients send one a second."""
 
 
+Wanted = AckRequest | ProbeRequest | TrainRequest | PossessionRequest
+_READ: Final[Mapping[bytes, Callable[[bytes], Wanted]]] = MappingProxyType(
+    {
+        ACK_VERB: lambda payload: decode_body(payload, AckRequest),
+        PROBE_VERB: lambda payload: decode_body(payload, ProbeRequest),
+        TRAIN_VERB: lambda payload: decode_body(payload, TrainRequest),
+        POSSESSION_VERB: lambda payload: decode_body(payload, PossessionRequest),
+    }
+)
+"""What can be asked of a hub beside a replay, by the verb."""
+
+
 @dataclass(frozen=True, slots=True)
 class Asked:
     """What somebody asks for, and whom to answer."""
 
     peer: Peer
     verb: bytes
-    request: AckRequest | ProbeRequest
+    request: Wanted
 
 
 def said_of(peer: Peer, request: AckRequest) -> Acknowledge:
@@ -109,7 +127,7 @@ class Outward:
                 site_id=self._site.site_id,
                 body=body,
                 on_trouble=self._on_trouble,
-                handlers={ACK_VERB: self._take_ack, PROBE_VERB: self._take_probe},
+                handlers={verb: partial(self._take, verb) for verb in _READ},
                 bind=messaging.bind,
                 request_bind=messaging.request_bind,
                 lease_s=messaging.lease_s,
@@ -181,12 +199,7 @@ class Outward:
             self._on_trouble("journal-reading", f"incidents that were open before cannot be read: {error}")
             return ()
 
-    def _take_ack(self, peer: Peer, payload: bytes) -> None:
-        self._take(Asked(peer, ACK_VERB, decode_body(payload, AckRequest)))
-
-    def _take_probe(self, peer: Peer, payload: bytes) -> None:
-        self._take(Asked(peer, PROBE_VERB, decode_body(payload, ProbeRequest)))
-
-    def _take(self, asked: Asked) -> None:
+    def _take(self, verb: bytes, peer: Peer, payload: bytes) -> None:
+        asked = Asked(peer, verb, _READ[verb](payload))
         if not self._on_asked(asked):
             self.refuse(asked, "the hub is busy: ask again")

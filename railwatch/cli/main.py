@@ -18,6 +18,8 @@ COMMANDS: Final = (
     "listen",
     "probe",
     "ack",
+    "train",
+    "possession",
     "relay",
     "replay",
     "explain",

@@ -20,6 +20,9 @@ import numpy.typing as npt
 from railwatch.core.alerts import CameraState, Severity
 from railwatch.core.geometry import Point, check_polygon
 
+MAX_NAME_LENGTH: Final = 64
+"""Longest name of a rail track, a direction or a source of trains."""
+
 MAX_TRACKS: Final = 200
 """Most tracks an Observation may carry; those in zones come first and the rest is cut (`truncated`)."""
 
@@ -309,7 +312,9 @@ class Zone:
 class TrainReport:
     """What one source says of the next train on one rail track. `eta_s`, `distance_m` to the reference point.
 
-    `authoritative`: this source may be believed when it says that no train is coming (`eta_s` None).
+    `authoritative`: this source may be believed when it says that no train is coming (`eta_s` None). `age_s` is how old
+    it was on arrival. Raises ValueError for a number that is negative or not finite: an age below 0 would keep "no
+    train" alive.
     """
 
     rail_track_id: str
@@ -321,6 +326,19 @@ class TrainReport:
     seq: int
     age_s: float
     authoritative: bool
+
+    def __post_init__(self) -> None:
+        for name in ("eta_s", "distance_m", "speed_mps", "age_s"):
+            value = getattr(self, name)
+            if value is not None and not (math.isfinite(value) and value >= 0.0):
+                raise ValueError(f"{name} must be 0 or more and finite, but is {value}")
+        if self.seq < 0:
+            raise ValueError(f"seq must be 0 or more, but is {self.seq}")
+        for name in ("rail_track_id", "direction", "source"):
+            if not 1 <= len(getattr(self, name)) <= MAX_NAME_LENGTH:
+                raise ValueError(
+                    f"{name} must be 1 to {MAX_NAME_LENGTH} characters, but is {getattr(self, name)[:40]!r}"
+                )
 
 
 @dataclass(frozen=True, slots=True)

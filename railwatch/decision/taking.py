@@ -27,7 +27,7 @@ from railwatch.decision.inputs import (
 from railwatch.decision.presence import CameraMemory, blinded, observe, tracked
 from railwatch.decision.probing import Probing, begun, ended, heard, overdue, sighted
 from railwatch.decision.state import DecisionState, Held
-from railwatch.decision.trains import hear
+from railwatch.decision.trains import hear, why_not
 
 
 def take(state: DecisionState, value: Input) -> tuple[DecisionState, IncidentKey | None]:
@@ -56,7 +56,7 @@ def take(state: DecisionState, value: Input) -> tuple[DecisionState, IncidentKey
         case ConfigChange():
             state = _reconfigured(state, value.site)
         case TrainReport():
-            state = replace(state, reports=hear(state.reports, value, state.now_s))
+            state = _heard(state, value)
         case Possession():
             held = Held(value.holder, state.now_s + value.lasts_s)
             state = replace(state, possessions=MappingProxyType({**state.possessions, value.rail_track_id: held}))
@@ -89,6 +89,12 @@ def _timed_out(state: DecisionState) -> DecisionState:
         if state.now_s - memory.heard_s > timeout_s and (memory.waiting or memory.state is not CameraState.BLIND)
     }
     return replace(state, cameras=MappingProxyType({**state.cameras, **silent})) if silent else state
+
+
+def _heard(state: DecisionState, report: TrainReport) -> DecisionState:
+    if why_not(state.site, state.reports, report):
+        return state
+    return replace(state, reports=hear(state.reports, report, state.now_s))
 
 
 def _probed(state: DecisionState, value: Probe | ProbeSight | ProbeHeard | ProbeEnded) -> DecisionState:

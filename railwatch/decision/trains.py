@@ -8,7 +8,7 @@ fresh.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import Final, NamedTuple
 
@@ -20,6 +20,9 @@ SLACK_S: Final = 10.0
 SLACK_SHARE: Final = 0.5
 """A report contradicts itself when its distance over its speed differs from its ETA by more than the slack and half of
 it."""
+
+MAX_DIRECTIONS: Final = 4
+"""Directions that a source may tell of on one track: there are two, and names for both."""
 
 CAMERA: Final = "camera"
 """The source of trains that the cameras see themselves."""
@@ -76,6 +79,35 @@ class TrainBelief(NamedTuple):
 NOBODY_TO_ASK: Final = TrainBelief(False, None, False, "", None, None, None, "no source of trains is configured")
 Reports = Mapping[ReportKey, Heard]
 NO_REPORTS: Final[Reports] = MappingProxyType({})
+
+
+def why_not(site: SiteSettings, reports: Reports, report: TrainReport) -> str:
+    """Why a report is not taken; "" when it is. So no more is kept than the site asks for."""
+    source = next((source for source in site.train_sources if source.source_id == report.source), None)
+    if source is None:
+        named = ", ".join(source.source_id for source in site.train_sources) or "none"
+        return f"the source must be one of train_sources, {named}, but is {report.source}"
+    tracks = frozenset(source.rail_track_ids) or rail_tracks(site)
+    if report.rail_track_id not in tracks:
+        named = ", ".join(sorted(tracks)) or "none"
+        return f"rail_track_id must be one of {named} for {report.source}, but is {report.rail_track_id}"
+    held = reports.get((report.source, report.rail_track_id, report.direction))
+    if held is not None and report.seq <= held.report.seq and not _repeats(report, held.report):
+        return f"seq must grow, above {held.report.seq}, but is {report.seq}"
+    known = [key for key in reports if key[:2] == (report.source, report.rail_track_id)]
+    if held is None and len(known) >= MAX_DIRECTIONS:
+        return f"a track must have at most {MAX_DIRECTIONS} directions, but {report.direction} is one more"
+    return ""
+
+
+def _repeats(report: TrainReport, held: TrainReport) -> bool:
+    """Whether a report is one that was taken already, sent again because its answer did not come in time."""
+    return replace(report, age_s=held.age_s) == held
+
+
+def rail_tracks(site: SiteSettings) -> frozenset[str]:
+    """The rail tracks that zones of the site name."""
+    return frozenset(zone.rail_track_id for zone in site.zones if zone.rail_track_id is not None)
 
 
 def hear(reports: Reports, report: TrainReport, now_s: float) -> Reports:
@@ -186,8 +218,7 @@ def _tracks_asked(site: SiteSettings, source: TrainSourceSettings, rail_track_id
     """The tracks on which a source must have reported."""
     if rail_track_id is not None:
         return frozenset((rail_track_id,))
-    named = frozenset(zone.rail_track_id for zone in site.zones if zone.rail_track_id is not None)
-    return frozenset(source.rail_track_ids) or named
+    return frozenset(source.rail_track_ids) or rail_tracks(site)
 
 
 def _assumed(source: str, age_s: float | None, why: str) -> TrainBelief:

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from railwatch.messaging.events import Answered
-from railwatch.messaging.requests import AckRequest, ProbeRequest, encode_body
+from railwatch.messaging.requests import AckRequest, PossessionRequest, ProbeRequest, TrainRequest, encode_body
 
 REPEAT_S: Final = 1.0
 MAX_OPEN: Final = 1024
 
-Asking = AckRequest | ProbeRequest
+Asking = AckRequest | ProbeRequest | TrainRequest | PossessionRequest
 """A request that is answered ACKED or REFUSED."""
 
 
@@ -25,9 +25,15 @@ def new_name() -> str:
 @dataclass(slots=True)
 class _Question:
     verb: bytes
-    payload: bytes
+    body: Asking
+    since_s: float
     due_s: float
     until_s: float
+
+
+def _aged(body: Asking, waited_s: float) -> Asking:
+    """A report of a train grows older while it waits to be sent."""
+    return replace(body, age_s=body.age_s + waited_s) if isinstance(body, TrainRequest) else body
 
 
 class Questions:
@@ -49,7 +55,7 @@ class Questions:
         """Take one in; the name under which it will be answered. Raises ValueError when too many wait already."""
         if len(self._open) >= MAX_OPEN:
             raise ValueError(f"at most {MAX_OPEN} requests may wait for an answer")
-        self._open[body.request] = _Question(verb, encode_body(body), now_s, now_s + self._timeout_s)
+        self._open[body.request] = _Question(verb, body, now_s, now_s, now_s + self._timeout_s)
         return body.request
 
     def due(self, now_s: float) -> Iterator[tuple[bytes, bytes]]:
@@ -57,7 +63,7 @@ class Questions:
         for question in self._open.values():
             if now_s >= question.due_s:
                 question.due_s = now_s + REPEAT_S
-                yield question.verb, question.payload
+                yield question.verb, encode_body(_aged(question.body, now_s - question.since_s))
 
     def due_s(self) -> float:
         """When something is to be sent or given up next."""

@@ -56,6 +56,7 @@ VERBS: Final[Mapping[bytes, frozenset[Role]]] = MappingProxyType(
     {
         b"ACK": frozenset({Role.OPERATOR}),
         b"PROBE": frozenset({Role.OPERATOR}),
+        b"POSSESSION": frozenset({Role.OPERATOR}),
         b"TRAIN": frozenset({Role.FEED}),
     }
 )

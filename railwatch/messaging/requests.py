@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from enum import Enum
 from typing import Any, Final, TypeVar
 
 from railwatch.core.alerts import AckLevel, Epoch
@@ -20,6 +21,8 @@ REPLAY_VERB: Final = b"REPLAY"
 REPLAYED_VERB: Final = b"REPLAYED"
 ACK_VERB: Final = b"ACK"
 PROBE_VERB: Final = b"PROBE"
+TRAIN_VERB: Final = b"TRAIN"
+POSSESSION_VERB: Final = b"POSSESSION"
 ACKED_VERB: Final = b"ACKED"
 REFUSED_VERB: Final = b"REFUSED"
 
@@ -30,6 +33,9 @@ MAX_BATCH_ALERTS: Final = 512
 MAX_BATCH_BYTES: Final = 256 * 1024
 """No answer carries more alerts or, beyond the first, more bytes of them."""
 
+MAX_TRACK_NAME: Final = 64
+MAX_NUMBER: Final = 1e7
+MAX_POSSESSION_S: Final = 12 * 3600.0
 MAX_TEXT: Final = 200
 """Longest name of an incident or a person in a request, and longest reason of a refusal, in characters."""
 
@@ -110,9 +116,79 @@ class ProbeRequest:
             raise ValueError(f"camera_id must be 1 to {MAX_TEXT} characters, but is {shown(self.camera_id)}")
 
 
+class Barrier(Enum):
+    """State of the barriers of a level crossing."""
+
+    UP = "UP"
+    DOWN = "DOWN"
+
+
+class Aspect(Enum):
+    """What a signal shows to the trains that come this way."""
+
+    STOP = "STOP"
+    PROCEED = "PROCEED"
+
+
+@dataclass(frozen=True, slots=True)
+class TrainRequest:
+    """What a feed knows of trains that come to one rail track from one direction, as of `age_s` seconds ago.
+
+    `source` is the name of the feed, which is that of its key where there are keys; `seq` grows with every report of
+    it. `eta_s` seconds to the reference point and `distance_m` metres to it, None when not known or no train comes;
+    `occupied`: an axle counter or track circuit; `barrier`, `signal`: of the crossing and of the line; all None where
+    the feed has none. `authoritative`: the feed vouches that nothing else comes.
+    """
+
+    request: str
+    source: str
+    rail_track_id: str
+    direction: str
+    seq: int
+    age_s: float
+    eta_s: float | None = None
+    distance_m: float | None = None
+    speed_mps: float | None = None
+    occupied: bool | None = None
+    barrier: Barrier | None = None
+    signal: Aspect | None = None
+    authoritative: bool = False
+
+    def __post_init__(self) -> None:
+        _check_request(self.request)
+        for name in ("source", "rail_track_id", "direction"):
+            if not 1 <= len(getattr(self, name)) <= MAX_TRACK_NAME:
+                given = shown(getattr(self, name))
+                raise ValueError(f"{name} must be 1 to {MAX_TRACK_NAME} characters, but is {given}")
+        for name in ("age_s", "eta_s", "distance_m", "speed_mps"):
+            value = getattr(self, name)
+            if value is not None and not 0.0 <= value < MAX_NUMBER:
+                raise ValueError(f"{name} must be 0 or more and below {MAX_NUMBER:g}, but is {value}")
+        if self.seq < 0:
+            raise ValueError(f"seq must be 0 or more, but is {self.seq}")
+
+
+@dataclass(frozen=True, slots=True)
+class PossessionRequest:
+    """Says that workers hold a rail track for `lasts_s` seconds from now (0: no longer), and who answers for it."""
+
+    request: str
+    rail_track_id: str
+    holder: str
+    lasts_s: float
+
+    def __post_init__(self) -> None:
+        _check_request(self.request)
+        for name in ("rail_track_id", "holder"):
+            if not 1 <= len(getattr(self, name)) <= MAX_TEXT:
+                raise ValueError(f"{name} must be 1 to {MAX_TEXT} characters, but is {shown(getattr(self, name))}")
+        if not 0.0 <= self.lasts_s <= MAX_POSSESSION_S:
+            raise ValueError(f"lasts_s must be 0 to {MAX_POSSESSION_S:g}, but is {self.lasts_s}")
+
+
 @dataclass(frozen=True, slots=True)
 class Acked:
-    """The request is granted: an acknowledgement is in the journal, a self-test is to come."""
+    """The request is granted: an acknowledgement is in the journal, a self-test is to come, a report was taken in."""
 
     request: str
 
@@ -152,10 +228,13 @@ class Peer:
 Handler = Callable[[Peer, bytes], None]
 """Takes a request's payload on the publisher's thread and must return at once; a WireError is answered as REFUSED."""
 
-_Body = TypeVar("_Body", ReplayRequest, ReplayHeader, AckRequest, ProbeRequest, Acked, Refused)
+Body = ReplayRequest | ReplayHeader | AckRequest | ProbeRequest | TrainRequest | PossessionRequest | Acked | Refused
+_Body = TypeVar(
+    "_Body", ReplayRequest, ReplayHeader, AckRequest, ProbeRequest, TrainRequest, PossessionRequest, Acked, Refused
+)
 
 
-def encode_body(body: ReplayRequest | ReplayHeader | AckRequest | ProbeRequest | Acked | Refused) -> bytes:
+def encode_body(body: Body) -> bytes:
     """The payload of a request or an answer; a reason that is too long is shortened.
 
     >>> encode_body(Acked("k3"))

@@ -18,20 +18,28 @@ from railwatch.core.alerts import SCHEMA_VERSION, Alert, AlertObject, Epoch, Sta
 from railwatch.messaging.plain import MAX_EPOCH_LENGTH, MAX_INTEGER, fields_of, optional_of
 from railwatch.messaging.requests import (
     MAX_BATCH_ALERTS,
+    MAX_NUMBER,
+    MAX_POSSESSION_S,
     MAX_TEXT,
+    MAX_TRACK_NAME,
     Acked,
     AckRequest,
     Mark,
+    PossessionRequest,
     ProbeRequest,
     Refused,
     ReplayHeader,
     ReplayRequest,
+    TrainRequest,
 )
 from railwatch.messaging.wire import MAX_NONCE_LENGTH
 
 _REQUEST: Final[Mapping[str, Any]] = MappingProxyType(
     {"pattern": "^[A-Za-z0-9_-]+$", "minLength": 1, "maxLength": MAX_NONCE_LENGTH}
 )
+
+_NAME: Final = MappingProxyType({"minLength": 1, "maxLength": MAX_TRACK_NAME})
+_NUMBER: Final = MappingProxyType({"minimum": 0, "exclusiveMaximum": MAX_NUMBER})
 
 _LIMITS: Final[Mapping[tuple[type, str], Mapping[str, Any]]] = MappingProxyType(
     {
@@ -45,12 +53,21 @@ _LIMITS: Final[Mapping[tuple[type, str], Mapping[str, Any]]] = MappingProxyType(
         },
         (Status, "lease_s"): {"exclusiveMinimum": 0},
         (Mark, "seq"): {"minimum": 0},
-        **{(body, "request"): _REQUEST for body in (ReplayRequest, ReplayHeader, AckRequest, Acked)},
+        **{
+            (body, "request"): _REQUEST
+            for body in (ReplayRequest, ReplayHeader, AckRequest, ProbeRequest, TrainRequest, PossessionRequest, Acked)
+        },
         (Refused, "request"): {"anyOf": [{**_REQUEST, "type": "string"}, {"type": "null"}]},
         (ReplayHeader, "open"): {"minimum": 0, "maximum": MAX_BATCH_ALERTS},
         (ReplayHeader, "alerts"): {"minimum": 0, "maximum": MAX_BATCH_ALERTS},
         (AckRequest, "incident_id"): {"minLength": 1, "maxLength": MAX_TEXT},
         (AckRequest, "by"): {"minLength": 1, "maxLength": MAX_TEXT},
+        **{(TrainRequest, key): dict(_NAME) for key in ("source", "rail_track_id", "direction")},
+        **{(TrainRequest, key): dict(_NUMBER) for key in ("age_s", "eta_s", "distance_m", "speed_mps")},
+        (TrainRequest, "seq"): {"minimum": 0},
+        (PossessionRequest, "rail_track_id"): {"minLength": 1, "maxLength": MAX_TEXT},
+        (PossessionRequest, "holder"): {"minLength": 1, "maxLength": MAX_TEXT},
+        (PossessionRequest, "lasts_s"): {"minimum": 0, "maximum": MAX_POSSESSION_S},
         (ProbeRequest, "camera_id"): {"minLength": 1, "maxLength": MAX_TEXT},
     }
 )
@@ -74,6 +91,8 @@ def request_schemas() -> dict[str, dict[str, Any]]:
         "replayed.schema.json": _document(ReplayHeader, "First payload of REPLAYED; the alerts follow, a frame each."),
         "ack.schema.json": _document(AckRequest, "Payload of ACK: says how far an incident has come."),
         "probe.schema.json": _document(ProbeRequest, "Payload of PROBE: asks for a self-test."),
+        "train.schema.json": _document(TrainRequest, "Payload of TRAIN: what a feed knows of trains."),
+        "possession.schema.json": _document(PossessionRequest, "Payload of POSSESSION: workers hold a rail track."),
         "acked.schema.json": _document(Acked, "Payload of ACKED: the request is granted."),
         "refused.schema.json": _document(Refused, "Payload of REFUSED: a request is not granted."),
     }
