@@ -28,7 +28,9 @@ def train(
     eta: Annotated[float | None, typer.Option(min=0.0, help="Seconds until the train is there.")] = None,
     distance: Annotated[float | None, typer.Option(min=0.0, help="Metres to the train.")] = None,
     speed: Annotated[float | None, typer.Option(min=0.0, help="Its speed in m/s.")] = None,
-    occupied: Annotated[bool | None, typer.Option(help="What an axle counter or track circuit says.")] = None,
+    occupied: Annotated[
+        bool, typer.Option("--occupied", help="An axle counter or track circuit says that a train is there.")
+    ] = False,
     barrier: Annotated[str | None, typer.Option(help="Of the level crossing: up or down.")] = None,
     signal: Annotated[str | None, typer.Option(help="What the signal shows: stop or proceed.")] = None,
     vouch: Annotated[bool, typer.Option("--vouch", help="Vouch that nothing else comes (authoritative).")] = False,
@@ -59,7 +61,7 @@ def train(
     if follow == (track is not None):
         raise ConfigError("--track or --follow must be given, and not both")
     values = {"rail_track_id": track, "direction": direction, "eta_s": eta, "distance_m": distance, "speed_mps": speed}
-    values |= {"occupied": occupied, "barrier": barrier, "signal": signal, "authoritative": vouch}
+    values |= {"occupied": occupied or None, "barrier": barrier, "signal": signal, "authoritative": vouch}
     lines = _lines() if follow else iter([values])
     with Client(connect, request_connect, keys=known, history=History.NOTHING) as client:
         refused = sum(not _sent(client, _request(name, line)) for line in lines)
