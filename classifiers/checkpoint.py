@@ -29,15 +29,33 @@ import safetensors.torch
 import torch
 from torch import Tensor, nn
 
-from classifiers import files
+from classifiers import backbones, files, tuning
+from classifiers.backbones import Backbone
 from classifiers.config import NetworkConfig, TrainConfig, from_dict, to_dict
-from classifiers.counting import formula
+from classifiers.counting import cost
 from classifiers.errors import CheckpointError
 from classifiers.network import Network, build
 from classifiers.split import Split, load_split
+from classifiers.tuning import BackboneConfig
 
 FORMAT: Final = 1
 Weights = Mapping[str, Tensor]
+NetworkKind = NetworkConfig | BackboneConfig
+"""A network from scratch, or one of timm with a new last layer."""
+
+
+def plain(config: NetworkKind | TrainConfig) -> dict[str, Any]:
+    """A configuration as plain JSON values."""
+    return tuning.to_plain(config) if isinstance(config, BackboneConfig) else to_dict(config)
+
+
+def made(config: NetworkKind) -> Network | Backbone:
+    """The network of a configuration, with weights by chance."""
+    return backbones.build(config) if isinstance(config, BackboneConfig) else build(config)
+
+
+def _network(values: Mapping[str, Any]) -> NetworkKind:
+    return BackboneConfig(**values) if "name" in values else from_dict(NetworkConfig, values)
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,9 +69,10 @@ class Meta:
         commit: of the code, "-dirty" where it was changed, or the version of the package.
         weights, weights_sha256: name and hash of the weights' file.
         epoch: the epoch whose weights they are, from 1; scores: its metrics.
+        facts: what a fine-tuning says of itself: strategy, parameters that moved.
     """
 
-    network: NetworkConfig
+    network: NetworkKind
     train: TrainConfig
     classes: tuple[str, ...]
     split_hash: str
@@ -62,6 +81,7 @@ class Meta:
     weights_sha256: str
     epoch: int
     scores: Mapping[str, float]
+    facts: Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +89,7 @@ class Run:
     """A run that was read back: the network with its kept weights, in evaluation mode."""
 
     folder: Path
-    network: Network
+    network: Network | Backbone
     meta: Meta
 
     @property
@@ -84,23 +104,24 @@ class Run:
 def save_weights(
     folder: Path,
     weights: Weights,
-    network: NetworkConfig,
+    network: NetworkKind,
     train: TrainConfig,
     split: Split,
     scores: Mapping[str, float],
+    facts: Mapping[str, Any] | None = None,
 ) -> None:
     """Write the weights, then the meta.json that names them, then remove weights that no meta.json names."""
     content = safetensors.torch.save({name: tensor.contiguous() for name, tensor in weights.items()})
     sha256 = hashlib.sha256(content).hexdigest()
     name = f"weights-{sha256[:12]}.safetensors"
     files.write_bytes(folder / name, content)
-    parameters, multiply_adds = formula(network)
+    parameters, multiply_adds = cost(network)
     files.write_json(
         folder / "meta.json",
         {
             "format": FORMAT,
-            "network": to_dict(network),
-            "train": to_dict(train),
+            "network": plain(network),
+            "train": plain(train),
             "classes": list(split.classes),
             "split_hash": split.hash,
             "commit": commit(),
@@ -110,6 +131,7 @@ def save_weights(
             "scores": dict(scores),
             "parameters": parameters,
             "multiply_adds": multiply_adds,
+            "facts": dict(facts or {}),
             "torch": torch.__version__,
             "python": platform.python_version(),
         },
@@ -129,7 +151,7 @@ def read_meta(folder: Path) -> Meta:
         raise CheckpointError(f"{path} must have format {FORMAT}, but has {value.get('format')!r}")
     try:
         return Meta(
-            network=from_dict(NetworkConfig, value["network"]),
+            network=_network(value["network"]),
             train=from_dict(TrainConfig, value["train"]),
             classes=tuple(value["classes"]),
             split_hash=value["split_hash"],
@@ -138,6 +160,7 @@ def read_meta(folder: Path) -> Meta:
             weights_sha256=value["weights_sha256"],
             epoch=value["epoch"],
             scores=value["scores"],
+            facts=value.get("facts", {}),
         )
     except (KeyError, TypeError, AttributeError) as error:
         raise CheckpointError(f"{path} must describe a run, but is damaged: {error!r}") from error
@@ -148,7 +171,7 @@ def load_run(folder: Path, device: torch.device | None = None) -> Run:
     meta = read_meta(folder)
     if len(meta.classes) != meta.network.classes:
         raise CheckpointError(f"{folder} must name {meta.network.classes} classes, but names {len(meta.classes)}")
-    network = build(meta.network)
+    network = made(meta.network)
     load_weights(network, read_weights(folder / Path(meta.weights).name, meta.weights_sha256))
     return Run(folder, network.to(device or torch.device("cpu")).eval(), meta)
 

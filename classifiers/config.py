@@ -33,16 +33,19 @@ def _must(holds: bool, what: str, given: object) -> None:
         raise ConfigError(f"{what}, but {given!r} is given")
 
 
-def _one_of(name: str, value: object, allowed: tuple[str, ...]) -> None:
+def must_be_one_of(name: str, value: object, allowed: tuple[str, ...]) -> None:
+    """Raise ConfigError unless the value is one of the allowed."""
     _must(value in allowed, f"{name} must be one of {', '.join(allowed)}", value)
 
 
-def _whole(name: str, value: object, low: int, high: int) -> None:
+def must_be_whole(name: str, value: object, low: int, high: int) -> None:
+    """Raise ConfigError unless the value is a whole number from low to high."""
     holds = isinstance(value, int) and not isinstance(value, bool) and low <= value <= high
     _must(holds, f"{name} must be a whole number from {low} to {high}", value)
 
 
-def _number(name: str, value: object, low: float, high: float, *, low_included: bool = True) -> None:
+def must_be_number(name: str, value: object, low: float, high: float, *, low_included: bool = True) -> None:
+    """Raise ConfigError unless the value is a finite number from low to high."""
     holds = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
     holds = holds and low <= float(value) <= high and (low_included or float(value) > low)  # type: ignore[arg-type]
     _must(holds, f"{name} must be a number from {low:g} to {high:g}", value)
@@ -87,9 +90,9 @@ class NetworkConfig:
             if isinstance(value, list):
                 object.__setattr__(self, name, tuple(value))
         self._check_numbers()
-        _one_of("activation", self.activation, ACTIVATIONS)
-        _one_of("batch_norm", self.batch_norm, BATCH_NORM)
-        _one_of("pooling", self.pooling, POOLING)
+        must_be_one_of("activation", self.activation, ACTIVATIONS)
+        must_be_one_of("batch_norm", self.batch_norm, BATCH_NORM)
+        must_be_one_of("pooling", self.pooling, POOLING)
         if self.input_size < 2**self.blocks:
             raise ConfigError(
                 f"input_size must be at least 2^blocks = {2**self.blocks} pixels for {self.blocks} blocks, as each "
@@ -97,26 +100,26 @@ class NetworkConfig:
             )
 
     def _check_numbers(self) -> None:
-        _whole("blocks", self.blocks, 1, 8)
-        _whole("filters", self.filters, 1, 1024)
-        _whole("input_size", self.input_size, 2, 2048)
-        _whole("classes", self.classes, 2, 100_000)
-        _number("dropout", self.dropout, 0.0, 0.95)
+        must_be_whole("blocks", self.blocks, 1, 8)
+        must_be_whole("filters", self.filters, 1, 1024)
+        must_be_whole("input_size", self.input_size, 2, 2048)
+        must_be_whole("classes", self.classes, 2, 100_000)
+        must_be_number("dropout", self.dropout, 0.0, 0.95)
         if isinstance(self.scheme, tuple):
             _must(len(self.scheme) == self.blocks, f"scheme as a list must have {self.blocks} entries", self.scheme)
             for count in self.scheme:
-                _whole("each entry of scheme", count, 1, 8192)
+                must_be_whole("each entry of scheme", count, 1, 8192)
         else:
-            _number("scheme", self.scheme, 0.0, 4.0, low_included=False)
+            must_be_number("scheme", self.scheme, 0.0, 4.0, low_included=False)
             _must(max(self.filters_of_blocks) <= 8192, "filters of a block must be at most 8192", self.scheme)
         kernels = self.kernel if isinstance(self.kernel, tuple) else (self.kernel,)
         _must(len(kernels) in {1, self.blocks}, f"kernel as a list must have {self.blocks} entries", self.kernel)
         for side in kernels:
-            _whole("kernel", side, 1, 15)
+            must_be_whole("kernel", side, 1, 15)
             _must(side % 2 == 1, 'kernel must be odd, so that "same" padding is even on both sides', side)
         _must(len(self.dense) <= 8, "dense must list at most 8 layers", self.dense)
         for neurons in self.dense:
-            _whole("each entry of dense", neurons, 1, 65_536)
+            must_be_whole("each entry of dense", neurons, 1, 65_536)
 
     @property
     def filters_of_blocks(self) -> tuple[int, ...]:
@@ -186,23 +189,23 @@ class TrainConfig:
     residence: str = "auto"
 
     def __post_init__(self) -> None:
-        _whole("epochs", self.epochs, 1, 100_000)
-        _whole("batch", self.batch, 1, 65_536)
-        _whole("seed", self.seed, 0, 2**31 - 1)
-        _whole("patience", self.patience, 0, 100_000)
-        _number("rate", self.rate, 0.0, 100.0, low_included=False)
-        _number("weight_decay", self.weight_decay, 0.0, 10.0)
-        _number("warmup_epochs", self.warmup_epochs, 0.0, float(self.epochs))
+        must_be_whole("epochs", self.epochs, 1, 100_000)
+        must_be_whole("batch", self.batch, 1, 65_536)
+        must_be_whole("seed", self.seed, 0, 2**31 - 1)
+        must_be_whole("patience", self.patience, 0, 100_000)
+        must_be_number("rate", self.rate, 0.0, 100.0, low_included=False)
+        must_be_number("weight_decay", self.weight_decay, 0.0, 10.0)
+        must_be_number("warmup_epochs", self.warmup_epochs, 0.0, float(self.epochs))
         for name in ("momentum", "ema", "label_smoothing"):
-            _number(name, getattr(self, name), 0.0, 0.99999)
+            must_be_number(name, getattr(self, name), 0.0, 0.99999)
         for name in ("mixup", "cutmix", "clip_norm"):
-            _number(name, getattr(self, name), 0.0, 1000.0)
-        _number("augment", self.augment, 0.0, 1.0)
-        _one_of("optimiser", self.optimiser, OPTIMISERS)
-        _one_of("schedule", self.schedule, SCHEDULES)
-        _one_of("precision", self.precision, PRECISIONS)
-        _one_of("residence", self.residence, RESIDENCES)
-        _one_of("keep", self.keep, ("best", "last"))
+            must_be_number(name, getattr(self, name), 0.0, 1000.0)
+        must_be_number("augment", self.augment, 0.0, 1.0)
+        must_be_one_of("optimiser", self.optimiser, OPTIMISERS)
+        must_be_one_of("schedule", self.schedule, SCHEDULES)
+        must_be_one_of("precision", self.precision, PRECISIONS)
+        must_be_one_of("residence", self.residence, RESIDENCES)
+        must_be_one_of("keep", self.keep, ("best", "last"))
         for name in ("class_weights", "channels_last", "compile"):
             _must(isinstance(getattr(self, name), bool), f"{name} must be true or false", getattr(self, name))
         device = self.device
@@ -281,7 +284,7 @@ def read_config(path: Path) -> tuple[NetworkConfig, TrainConfig]:
 
 def preset(name: str) -> tuple[NetworkConfig, TrainConfig]:
     """The configurations of a preset. Raises ConfigError for an unknown name."""
-    _one_of("preset", name, tuple(PRESETS))
+    must_be_one_of("preset", name, tuple(PRESETS))
     return PRESETS[name]
 
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from classifiers.config import NetworkConfig
+from classifiers.tuning import BackboneConfig
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,3 +109,21 @@ def layers(config: NetworkConfig) -> tuple[Row, ...]:
         handle.remove()
     rows.append(Row("softmax", "Softmax", tuple(logits.shape[1:]), 0, 0))
     return tuple(rows)
+
+
+def cost(config: NetworkConfig | BackboneConfig) -> tuple[int, int]:
+    """Parameters and multiply-adds of a picture, of a network from scratch (the formula) or of timm (counted)."""
+    return formula(config) if isinstance(config, NetworkConfig) else _counted(config)
+
+
+def _counted(config: BackboneConfig) -> tuple[int, int]:
+    """Counted by torch on its meta device, where nothing is computed: convolutions and matrix products."""
+    import torch  # noqa: PLC0415 - the formula needs no torch
+    from torch.utils.flop_counter import FlopCounterMode  # noqa: PLC0415
+
+    from classifiers.backbones import build  # noqa: PLC0415
+
+    with torch.device("meta"), torch.inference_mode(), FlopCounterMode(display=False) as counter:
+        network = build(config).eval()
+        network(torch.empty(1, 3, config.input_size, config.input_size))
+    return sum(parameter.numel() for parameter in network.parameters()), counter.get_total_flops() // 2

@@ -7,20 +7,20 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 import torch
 from torch import Tensor, nn
 
 from classifiers import checkpoint
 from classifiers.chance import seed_of
-from classifiers.config import NetworkConfig, TrainConfig, to_dict
+from classifiers.config import NetworkConfig, TrainConfig
 from classifiers.data import Data
 from classifiers.errors import CheckpointError, ConfigError, TrainingError
-from classifiers.feed import Feed
+from classifiers.feed import Feed, Source
 from classifiers.files import write_json, writing
 from classifiers.learning import Average, optimiser_of
-from classifiers.network import Network, build
+from classifiers.network import build
 from classifiers.place import Place, placed
 from classifiers.split import save_split
 from classifiers.step import Step, validate
@@ -33,6 +33,61 @@ OnStep = Callable[[int, int, int], None]
 
 _ELSEWHERE: Final = frozenset({"device", "residence", "compile", "channels_last"})
 """What may differ when a training resumes: where and how steps are computed, not which."""
+
+
+class Subject(Protocol):
+    """What is trained, and from where: a network from scratch, or one that was trained elsewhere (`strategies`)."""
+
+    @property
+    def config(self) -> checkpoint.NetworkKind:
+        """Of the network."""
+
+    @property
+    def every_epoch(self) -> bool:
+        """Whether the run is written after every epoch, or only when training ends."""
+
+    def identity(self) -> Mapping[str, Any]:
+        """Plain values that must be the same for a training to be resumed, beside network, training and split."""
+
+    def network(self, train: TrainConfig, data: Data, place: Place) -> nn.Module:
+        """The network as training begins, on the device."""
+
+    def optimiser(self, network: nn.Module, train: TrainConfig) -> torch.optim.Optimizer:
+        """The optimiser of what moves."""
+
+    def feeds(self, network: nn.Module, train: TrainConfig, data: Data, place: Place) -> tuple[Source, Source]:
+        """The pictures to learn from and those to validate with, in the form that the network is shown."""
+
+    def facts(self, network: nn.Module) -> Mapping[str, Any]:
+        """What meta.json says of the training besides: plain values."""
+
+
+@dataclass(frozen=True, slots=True)
+class FromScratch:
+    """A network of Part A with fresh weights, every one of which moves."""
+
+    config: NetworkConfig
+    every_epoch: bool = True
+
+    def identity(self) -> Mapping[str, Any]:
+        """Nothing besides."""
+        return {}
+
+    def network(self, train: TrainConfig, data: Data, place: Place) -> nn.Module:  # noqa: ARG002
+        """Fresh weights of the training's seed."""
+        return build(self.config, seed_of(train.seed, "weights")).to(place.device)
+
+    def optimiser(self, network: nn.Module, train: TrainConfig) -> torch.optim.Optimizer:
+        """Over all parameters."""
+        return optimiser_of(network, train)
+
+    def feeds(self, network: nn.Module, train: TrainConfig, data: Data, place: Place) -> tuple[Source, Source]:  # noqa: ARG002
+        """The decoded pictures."""
+        return Feed(data.train, place, train.residence), Feed(data.validation, place, train.residence)
+
+    def facts(self, network: nn.Module) -> Mapping[str, Any]:  # noqa: ARG002 - other subjects count what moves
+        """Nothing besides."""
+        return {}
 
 
 class StopTraining(Exception):  # noqa: N818 - it is not an error
@@ -63,7 +118,7 @@ class Result:
 
 
 def fit(
-    network_config: NetworkConfig,
+    what: NetworkConfig | Subject,
     train_config: TrainConfig,
     data: Data,
     out: Path,
@@ -72,7 +127,9 @@ def fit(
     *,
     resume: bool = False,
 ) -> Result:
-    """Train a network on `data.train`, choose by `data.validation`, and leave the run in the folder `out`.
+    """Train `what` on `data.train`, choose by `data.validation`, and leave the run in the folder `out`.
+
+    `what` is a network from scratch by its configuration, or any other Subject.
 
     After every epoch the run on the disk is whole, and `on_epoch(epoch, metrics)` is called (epoch from 1) with epoch,
     train_loss, train_accuracy, validation_loss, validation_accuracy, rate, seconds, pictures_per_s. StopTraining ends
@@ -84,10 +141,11 @@ def fit(
     Raises ConfigError where network and data do not fit, CheckpointError where `out` holds another run, TrainingError
     where the loss is no longer a number, OutputError where the run cannot be written.
     """
-    _check_fit(network_config, data)
+    subject = FromScratch(what) if isinstance(what, NetworkConfig) else what
+    _check_fit(subject.config, data)
     begun = time.monotonic()
     with placed(train_config.device) as place, torch.random.fork_rng(_cuda(place)):
-        trainer = _Trainer(network_config, train_config, data, out, place)
+        trainer = _Trainer(subject, train_config, data, out, place)
         trainer.begin(resume=resume)
         stopped = trainer.run(on_epoch, on_step)
         best = trainer.best_metrics
@@ -106,31 +164,33 @@ def fit(
 class _Trainer:
     """The state of a training: network, optimiser, average, history, and the weights that are kept."""
 
-    def __init__(self, network_config: NetworkConfig, config: TrainConfig, data: Data, out: Path, place: Place) -> None:
-        self.network_config, self.config, self.data, self.out, self.place = network_config, config, data, out, place
+    def __init__(self, subject: Subject, config: TrainConfig, data: Data, out: Path, place: Place) -> None:
+        self.subject, self.config, self.data, self.out, self.place = subject, config, data, out, place
         self.history: list[Metrics] = []
+        self._written = 0
         self.kept: dict[str, Tensor] = {}
-        self.network: Network = build(network_config, seed_of(config.seed, "weights")).to(place.device)
+        self.network = subject.network(config, data, place)
         if config.channels_last:
             self.network.to(memory_format=torch.channels_last)
         if place.world > 1 and place.device.type == "cuda":
             self.network = nn.SyncBatchNorm.convert_sync_batchnorm(self.network)  # type: ignore[no-untyped-call]
-        self.optimiser = optimiser_of(self.network, config)
+        self.optimiser = subject.optimiser(self.network, config)
         self.average = Average(self.network, config.ema) if config.ema else None
         self.scaler = torch.amp.GradScaler(place.device.type, enabled=config.precision == "float16")
-        self.train_feed = Feed(data.train, place, config.residence)
-        self.validation_feed = Feed(data.validation, place, config.residence)
+        self.train_feed, self.validation_feed = subject.feeds(self.network, config, data, place)
 
     @property
     def identity(self) -> str:
         """What must be the same for a state to be resumed."""
-        train = {key: value for key, value in to_dict(self.config).items() if key not in _ELSEWHERE}
-        return json.dumps([to_dict(self.network_config), train, self.data.split_hash, self.place.world], sort_keys=True)
+        train = {key: value for key, value in checkpoint.plain(self.config).items() if key not in _ELSEWHERE}
+        network = checkpoint.plain(self.subject.config)
+        parts = [network, train, self.data.split_hash, self.place.world, dict(self.subject.identity())]
+        return json.dumps(parts, sort_keys=True)
 
     @property
-    def judged(self) -> Network:
+    def judged(self) -> nn.Module:
         """The network that is validated and kept: the moving average where there is one."""
-        return self.network if self.average is None else self.average.network  # type: ignore[return-value] # a copy of it
+        return self.network if self.average is None else self.average.network
 
     @property
     def best_metrics(self) -> Metrics:
@@ -150,10 +210,12 @@ class _Trainer:
             with writing(self.out):
                 self.out.mkdir(parents=True, exist_ok=True)
             save_split(self.out / "split.json", self.data.split)
-            configs = {"network": to_dict(self.network_config), "train": to_dict(self.config)}
-            write_json(self.out / "config.json", configs)
+            configs = {"network": checkpoint.plain(self.subject.config), "train": checkpoint.plain(self.config)}
+            tuning = self.subject.identity()
+            write_json(self.out / "config.json", {**configs, **({"tuning": dict(tuning)} if tuning else {})})
         if self.history:
             self._publish()
+            self._written = len(self.history)
 
     def _take_up(self, state: dict[str, Any] | None) -> None:
         if state is None:
@@ -176,10 +238,13 @@ class _Trainer:
                     self.data.classes)  # fmt: skip
         while len(self.history) < self.config.epochs:
             if self._patience_is_over():
+                self._keep()
                 return "patience"
             self._epoch(step, len(self.history) + 1, on_step)
             if self._told(on_epoch):
+                self._keep()
                 return "callback"
+        self._keep()
         return "patience" if self._patience_is_over() and len(self.history) < self.config.epochs else "epochs"
 
     def _epoch(self, step: Step, epoch: int, on_step: OnStep | None) -> None:
@@ -209,9 +274,15 @@ class _Trainer:
         )
         if int(self.best_metrics["epoch"]) == epoch:
             self.kept = checkpoint.weights_of(self.judged)
-        if self.place.leads:
+        if self.subject.every_epoch:
+            self._keep()
+
+    def _keep(self) -> None:
+        """Write the run, unless it is written already."""
+        if self.place.leads and self._written < len(self.history):
             checkpoint.save_state(self.out, self._state())
             self._publish()
+            self._written = len(self.history)
         self.place.wait()
 
     def _state(self) -> dict[str, Any]:
@@ -232,8 +303,9 @@ class _Trainer:
             return
         checkpoint.save_metrics(self.out, self.history)
         checkpoint.save_weights(
-            self.out, self.kept, self.network_config, self.config, self.data.split, self.best_metrics
-        )
+            self.out, self.kept, self.subject.config, self.config, self.data.split, self.best_metrics,
+            self.subject.facts(self.network),
+        )  # fmt: skip
 
     def _told(self, on_epoch: OnEpoch | None) -> bool:
         """Tell the caller of the last epoch; whether it wants no more."""
@@ -253,7 +325,7 @@ class _Trainer:
         return len(self.history) - 1 - lowest >= patience
 
 
-def _check_fit(network: NetworkConfig, data: Data) -> None:
+def _check_fit(network: checkpoint.NetworkKind, data: Data) -> None:
     if network.classes != len(data.classes):
         raise ConfigError(f"classes must be {len(data.classes)} as the data has, but the network has {network.classes}")
     if network.input_size != data.size:
@@ -266,7 +338,7 @@ def _cuda(place: Place) -> list[torch.device]:
 
 
 def _difference(before: str, now: str) -> str:
-    names = ("network", "train", "split", "processes")
+    names = ("network", "train", "split", "processes", "tuning")
     for name, old, new in zip(names, json.loads(before), json.loads(now), strict=True):
         if isinstance(old, dict):
             for key in old.keys() | new.keys():

@@ -6,7 +6,8 @@
     ├── CheckpointError       4  a run or checkpoint cannot be trusted or does not fit
     ├── TrainingError         5  training went wrong: the loss is no longer a number
     ├── InstallError          6  a library or device is missing
-    └── OutputError           7  something cannot be written: full disk, missing folder
+    ├── OutputError           7  something cannot be written: full disk, missing folder
+    └── ExportError           8  an exported file does not answer as its run
 
 A message says what must hold, what was given, and what to do.
 """
@@ -54,3 +55,9 @@ class OutputError(ClassifierError):
     """A file cannot be written."""
 
     exit_code = 7
+
+
+class ExportError(ClassifierError):
+    """An exported file does not answer as the run that it comes from."""
+
+    exit_code = 8

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from classifiers import checkpoint
 from classifiers.config import TrainConfig
-from classifiers.counting import formula
+from classifiers.counting import cost
 from classifiers.data import Pictures, open_side
 from classifiers.feed import Feed
 from classifiers.files import write_json, writing
@@ -89,7 +89,7 @@ def evaluate(  # noqa: PLR0913 - each is one choice of the user
             f"the {side} side under {root}",
         )
     probabilities = predict(run, pictures)
-    parameters, multiply_adds = formula(run.meta.network)
+    parameters, multiply_adds = cost(run.meta.network)
     found = Evaluation(
         side=side,
         source=source,

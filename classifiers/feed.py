@@ -6,6 +6,7 @@ import os
 from collections import deque
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Protocol
 
 import numpy as np
 import torch
@@ -18,6 +19,23 @@ from classifiers.place import Place
 _AHEAD = 2
 _SHARE_OF_DEVICE = 0.4
 _SHARE_OF_HOST = 0.25
+
+
+class Source(Protocol):
+    """Batches of one side, in the form that the network is shown."""
+
+    @property
+    def place(self) -> Place:
+        """Where the batches are."""
+
+    @property
+    def pictures(self) -> Pictures:
+        """What they are made of."""
+
+    def __len__(self) -> int: ...
+
+    def batches(self, order: NDArray[np.int64], batch: int, epoch: int = 1) -> Iterator[tuple[Tensor, Tensor]]:
+        """This process's share of every batch of `order`, as it is shown in an epoch, with its labels."""
 
 
 class Feed:
@@ -43,7 +61,7 @@ class Feed:
         """Whether all pictures are in the device's own memory."""
         return self._pixels is not None
 
-    def batches(self, order: NDArray[np.int64], batch: int) -> Iterator[tuple[Tensor, Tensor]]:
+    def batches(self, order: NDArray[np.int64], batch: int, epoch: int = 1) -> Iterator[tuple[Tensor, Tensor]]:  # noqa: ARG002
         """This process's share of every batch of `order`: of the rows of a batch it takes every world-th."""
         rank, world = self.place.rank, self.place.world
         parts = [order[start : start + batch][rank::world] for start in range(0, len(order), batch)]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import math
+from collections.abc import Mapping
 
 import torch
 from torch import Tensor, nn
@@ -13,14 +14,24 @@ from classifiers.config import TrainConfig
 from classifiers.transforms import Mixed
 
 
-def optimiser_of(network: nn.Module, config: TrainConfig) -> torch.optim.Optimizer:
-    """The optimiser over the parameters that may move. Weights decay; biases and batch norm do not."""
+def optimiser_of(
+    network: nn.Module, config: TrainConfig, factors: Mapping[Tensor, float] | None = None
+) -> torch.optim.Optimizer:
+    """The optimiser over the parameters that may move. Weights decay; biases and batch norm do not.
+
+    `factors` gives parameters another rate than the one that is set: so many times as much.
+    """
+    factors = factors or {}
     free = [parameter for parameter in network.parameters() if parameter.requires_grad]
-    groups = [
-        {"params": [p for p in free if p.ndim >= 2], "weight_decay": config.weight_decay},
-        {"params": [p for p in free if p.ndim < 2], "weight_decay": 0.0},
-    ]
-    groups = [group for group in groups if group["params"]]
+    groups = []
+    for factor in sorted({factors.get(parameter, 1.0) for parameter in free}, reverse=True):
+        mine = [parameter for parameter in free if factors.get(parameter, 1.0) == factor]
+        for decay, part in (
+            (config.weight_decay, [p for p in mine if p.ndim >= 2]),
+            (0.0, [p for p in mine if p.ndim < 2]),
+        ):
+            if part:
+                groups.append({"params": part, "weight_decay": decay, "factor": factor, "lr": config.rate * factor})
     if config.optimiser == "sgd":
         return torch.optim.SGD(groups, lr=config.rate, momentum=config.momentum, nesterov=config.momentum > 0)
     if config.optimiser == "nadam":

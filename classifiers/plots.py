@@ -11,6 +11,7 @@ import numpy as np
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
+from classifiers.backbones import Backbone
 from classifiers.data import Pictures
 from classifiers.files import write_bytes
 from classifiers.network import Network
@@ -44,7 +45,7 @@ def prediction_grid(
     save(path, figure)
 
 
-def first_filters(path: Path, network: Network) -> None:
+def first_filters(path: Path, network: Network | Backbone) -> None:
     """Every filter of the first convolution as a picture, each stretched over its own range around zero."""
     weight = network.first_convolution.weight.detach().float().cpu().numpy()
     columns = math.ceil(math.sqrt(len(weight)))

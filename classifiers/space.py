@@ -13,6 +13,7 @@ from typing import Any, Final
 
 from classifiers.config import NetworkConfig, TrainConfig, from_dict
 from classifiers.errors import ConfigError
+from classifiers.tuning import TuneConfig, tune_config
 
 Value = bool | int | float | str
 _MAX_BYTES: Final = 64 * 1024
@@ -89,14 +90,33 @@ _NETWORK: Final = frozenset(field.name for field in fields(NetworkConfig)) - {"d
 _TRAIN: Final = frozenset(field.name for field in fields(TrainConfig)) - {"seed", "device", "epochs"}
 
 
+TUNING: Final = frozenset(field.name for field in fields(TuneConfig))
+"""What a space may name of a fine-tuning; one that names any of it, `neurons` apart, is one of
+fine-tunings."""
+
+
+def of_tuning(space: Space) -> bool:
+    """Whether a space is one of fine-tunings.
+
+    >>> of_tuning({"strategy": Choice(("last", "all"))}), of_tuning({"rate": Choice((0.1, 0.2))})
+    (True, False)
+    """
+    return not TUNING.difference(_OWN).isdisjoint(space)
+
+
 def check_space(space: Space) -> None:
     """Check that every name is a hyperparameter and every value allowed. Raises ConfigError."""
-    known = (*_OWN, *sorted(_NETWORK), *sorted(_TRAIN))
+    own = sorted(TUNING) if of_tuning(space) else (*_OWN, *sorted(_NETWORK))
+    known = (*own, *sorted(_TRAIN))
     for name, part in space.items():
         if name not in known:
             raise ConfigError(f"a space may name {', '.join(known)}, but names {name!r}")
         for value in part.values if isinstance(part, Choice) else (part.low, part.high):
-            configured({name: int(value) if isinstance(part, Range) and part.whole else value}, *_LENIENT)
+            given = int(value) if isinstance(part, Range) and part.whole else value
+            if name in TUNING and of_tuning(space):
+                tune_config({name: given})
+                continue
+            configured({name: given}, *_LENIENT)
     if not space:
         raise ConfigError("a space must name at least one hyperparameter, but is empty")
 

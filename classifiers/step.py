@@ -13,7 +13,7 @@ from torch.nn.parallel import DistributedDataParallel
 from classifiers import chance
 from classifiers.config import TrainConfig
 from classifiers.errors import TrainingError
-from classifiers.feed import Feed
+from classifiers.feed import Source
 from classifiers.learning import Average, class_weights, losses, rate_factor
 from classifiers.place import DTYPES
 from classifiers.transforms import Mixed, augmented, draw, mix
@@ -32,7 +32,7 @@ class Step:
         optimiser: torch.optim.Optimizer,
         scaler: torch.amp.GradScaler,
         average: Average | None,
-        feed: Feed,
+        feed: Source,
         config: TrainConfig,
         classes: Sequence[str],
     ) -> None:
@@ -56,7 +56,7 @@ class Step:
         self._network.train()
         torch.manual_seed(chance.seed_of(config.seed, "dropout", epoch, place.rank))
         sums = torch.zeros(3, dtype=torch.float32 if place.device.type == "mps" else torch.float64, device=place.device)
-        for number, (pictures, labels) in enumerate(self._feed.batches(order, config.batch)):
+        for number, (pictures, labels) in enumerate(self._feed.batches(order, config.batch, epoch)):
             rate = self._set_rate((epoch - 1) * steps + number, steps)
             whole = min(config.batch, len(order) - number * config.batch)
             sums += self._one(self._input(pictures, labels, epoch, number, whole), whole)
@@ -95,7 +95,7 @@ class Step:
     def _input(self, pictures: Tensor, labels: Tensor, epoch: int, number: int, whole: int) -> Mixed:
         """The batch as the network sees it."""
         config, place = self._config, self._place
-        if config.augment:
+        if config.augment and pictures.ndim == 4:  # bottleneck features come augmented
             draws = draw(whole, config.augment, chance.generator(config.seed, "augment", epoch, number))
             pictures = augmented(pictures, draws.part(slice(place.rank, None, place.world)))
         mixing = np.random.default_rng(chance.seed_of(config.seed, "mix", epoch, number, place.rank))
@@ -127,7 +127,7 @@ class Step:
     def _set_rate(self, step: int, steps: int) -> float:
         rate = self._config.rate * rate_factor(self._config, step, steps)
         for group in self._optimiser.param_groups:
-            group["lr"] = rate
+            group["lr"] = rate * group.get("factor", 1.0)
         return rate
 
     def _look(self, loss_sum: Tensor, epoch: int, step: int) -> None:
@@ -135,7 +135,7 @@ class Step:
             raise TrainingError(f"the loss must stay a finite number, but is not by epoch {epoch}, step {step}")
 
 
-def prepared(network: nn.Module, feed: Feed, config: TrainConfig) -> nn.Module:
+def prepared(network: nn.Module, feed: Source, config: TrainConfig) -> nn.Module:
     """The network as it is called in training: compiled where asked, one of several where torchrun started several."""
     place = feed.place
     called: nn.Module = network
@@ -148,7 +148,7 @@ def prepared(network: nn.Module, feed: Feed, config: TrainConfig) -> nn.Module:
 
 
 @torch.inference_mode()
-def logits_of(network: nn.Module, feed: Feed, config: TrainConfig) -> tuple[Tensor, Tensor]:
+def logits_of(network: nn.Module, feed: Source, config: TrainConfig) -> tuple[Tensor, Tensor]:
     """Logits float32 [N, classes] and labels [N] of this process's share of a feed, untouched by augmentation."""
     network.eval()
     device = feed.place.device
@@ -161,7 +161,7 @@ def logits_of(network: nn.Module, feed: Feed, config: TrainConfig) -> tuple[Tens
     return torch.cat(logits), torch.cat(labels)
 
 
-def validate(network: nn.Module, feed: Feed, config: TrainConfig) -> tuple[float, float]:
+def validate(network: nn.Module, feed: Source, config: TrainConfig) -> tuple[float, float]:
     """Mean cross entropy in nats and accuracy over all processes, on the pictures as they are in the cache."""
     logits, labels = logits_of(network, feed, config)
     each = nn.functional.cross_entropy(logits, labels, reduction="none")

@@ -16,7 +16,7 @@ from classifiers.errors import ConfigError
 from classifiers.journal import Outcome, Plan
 from classifiers.space import Choice, Space, Value, configured
 from classifiers.split import Split
-from classifiers.workers import Report, run_here, run_on_ray, run_processes
+from classifiers.workers import Objective, Report, run_here, run_on_ray, run_processes
 
 KEPT = ("meta.json", "metrics.jsonl", "split.json")
 
@@ -105,7 +105,7 @@ def plan_sweep(
     return plan, Training(data.root, data.split, network, train, cache)
 
 
-def run_sweep(desk: Desk, objective: Training, *, jobs: int = 1, ray: str | None = None) -> None:
+def run_sweep(desk: Desk, objective: Objective, *, jobs: int = 1, ray: str | None = None) -> None:
     """Run the trials that are left: here, in `jobs` processes, or on the Ray cluster at the address `ray`."""
     if ray is not None:
         run_on_ray(desk, objective, ray, jobs if jobs > 1 else 0)

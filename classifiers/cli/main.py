@@ -10,8 +10,22 @@ import typer
 
 from classifiers.errors import ClassifierError
 
-COMMANDS: Final = ("count", "data", "train", "evaluate", "sweep", "report", "explain", "bench")
-"""Each names a module of this package and the function (or typer app) in it. A new command is one file and one row."""
+COMMANDS: Final = (
+    "count",
+    "data",
+    "train",
+    "finetune",
+    "evaluate",
+    "sweep",
+    "report",
+    "explain",
+    "export",
+    "predict",
+    "bench",
+    "bench-onnx",
+)
+"""Each names a module of this package and the function (or typer app) in it, "-" being "_" there. A new command is one
+file and one row."""
 
 
 def build_app() -> typer.Typer:
@@ -26,7 +40,8 @@ def build_app() -> typer.Typer:
     # A group even while there is one command: `classifiers count`, never bare `classifiers`.
     app.callback()(lambda: None)
     for name in COMMANDS:
-        command = getattr(importlib.import_module(f"classifiers.cli.{name}"), name)
+        plain = name.replace("-", "_")
+        command = getattr(importlib.import_module(f"classifiers.cli.{plain}"), plain)
         if isinstance(command, typer.Typer):
             app.add_typer(command, name=name)
         else:

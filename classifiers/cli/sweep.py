@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from classifiers.cli import options as o
 
 if TYPE_CHECKING:
+    from optuna.trial import FrozenTrial
+
+    from classifiers.config import TrainConfig
     from classifiers.desk import Desk
-    from classifiers.journal import Outcome, Task
+    from classifiers.journal import Outcome, Plan, Task
+    from classifiers.space import Space
     from classifiers.sweep import Training
+    from classifiers.workers import Objective
 
 
 def sweep(
@@ -60,7 +65,7 @@ def sweep(
     from classifiers.data import open_data
     from classifiers.desk import Desk
     from classifiers.errors import ConfigError
-    from classifiers.space import REPORT_SPACE, most_blocks, read_space
+    from classifiers.space import REPORT_SPACE, most_blocks, of_tuning, read_space
     from classifiers.split import save_split
     from classifiers.sweep import plan_sweep
 
@@ -71,6 +76,16 @@ def sweep(
     )
     chosen = REPORT_SPACE if space is None else read_space(space)
     manifest = out / "split.json"
+    if of_tuning(chosen):
+        if confirm:
+            raise ConfigError("--confirm must be 0 for fine-tunings: `classifiers finetune --seeds N` compares them")
+        plans: dict[str, Any] = {
+            "sampler": sampler, "pruner": pruner, "seed": training.seed, "random_trials": random_trials,
+            "warmup": pruner_warmup if pruner_warmup is not None else -(-training.epochs // 3),
+        }  # fmt: skip
+        _tunings(root, out, chosen, training, plans, split or (manifest if manifest.is_file() else None), trials, jobs,
+                 ray, cache, size, skip_bad=skip_bad)  # fmt: skip
+        return
     with counting("opening pictures") as progress:
         data = open_data(
             root, size=size, at_least=2 ** most_blocks(chosen, network), seed=training.seed, skip_bad=skip_bad,
@@ -90,7 +105,42 @@ def sweep(
         _conclude(desk, objective, confirm)
 
 
-def _run(desk: Desk, objective: Training, jobs: int, ray: str | None) -> None:
+def _tunings(
+    root: Path,
+    out: Path,
+    space: Space,
+    training: TrainConfig,
+    plans: dict[str, Any],
+    manifest: Path | None,
+    trials: int,
+    jobs: int,
+    ray: str | None,
+    cache: Path | None,
+    size: int | None,
+    *,
+    skip_bad: bool,
+) -> None:
+    """The same over networks that were trained elsewhere, their strategies and rates."""
+    from classifiers.cli.progress import counting, say
+    from classifiers.data import split_root
+    from classifiers.desk import Desk
+    from classifiers.split import load_split, save_split
+    from classifiers.tuning import TuneConfig
+    from classifiers.tuning_sweep import plan_tuning
+
+    with counting("opening pictures") as progress:
+        made = load_split(manifest) if manifest is not None else split_root(
+            root, seed=training.seed, skip_bad=skip_bad, cache=cache, progress=progress)  # fmt: skip
+    plan: Plan
+    plan, objective = plan_tuning(root, made, space, TuneConfig(size=size or 0), training, cache, **plans)
+    with Desk(out, plan, trials) as desk:
+        save_split(out / "split.json", made)
+        say(f"{len(desk.trials) - desk.cut_off} of {desk.total} trials are done; split {made.hash[:12]}")
+        _run(desk, objective, jobs, ray)
+        _best(desk)
+
+
+def _run(desk: Desk, objective: Objective, jobs: int, ray: str | None) -> None:
     from classifiers.cli.progress import say
     from classifiers.sweep import run_sweep
 
@@ -125,8 +175,21 @@ def _telling(desk: Desk) -> Desk:
 def _conclude(desk: Desk, objective: Training, seeds: int) -> None:
     from classifiers.cli.progress import say
     from classifiers.confirm import confirm
-    from classifiers.errors import TrainingError
     from classifiers.inference import points
+
+    best = _best(desk)
+    if seeds:
+        found = confirm(
+            desk.folder, objective, best.number, best.params, seeds,
+            lambda name, index, accuracy: say(f"{name}, seed {index}: accuracy {accuracy:.4f}"),
+        )  # fmt: skip
+        say(f"best less untuned default: {points(found.difference)}")
+
+
+def _best(desk: Desk) -> FrozenTrial:
+    """The best trial, told."""
+    from classifiers.cli.progress import say
+    from classifiers.errors import TrainingError
 
     best = desk.best
     if best is None or best.value is None:
@@ -135,11 +198,6 @@ def _conclude(desk: Desk, objective: Training, seeds: int) -> None:
             f"{desk.trials[-1].user_attrs.get('error', 'all were pruned')}"
         )
     run = desk.folder / "trials" / f"{best.number:04d}"
-    if seeds:
-        found = confirm(
-            desk.folder, objective, best.number, best.params, seeds,
-            lambda name, index, accuracy: say(f"{name}, seed {index}: accuracy {accuracy:.4f}"),
-        )  # fmt: skip
-        say(f"best less untuned default: {points(found.difference)}")
     say(f"best: trial {best.number}, validation accuracy {best.value:.4f}, in {run}")
     say(f"`classifiers report {desk.folder}` tells what the trials say")
+    return best
