@@ -50,6 +50,7 @@ from railwatch.key_faults import (
 from railwatch.risk_keys import ground_of, risk_of, train_sources_of
 from railwatch.site_keys import CameraKeys, EscalationKeys, SiteKeys, ZoneKeys
 from railwatch.strict_yaml import Document, Fault, key_name, shown
+from railwatch.timetable_keys import timetable_of
 
 
 class SiteFileError(ConfigError):
@@ -252,6 +253,11 @@ def _settings(keys: SiteKeys, folder: Path) -> SiteSettings:
         risk=risk_of(keys.risk),
         self_test=SelfTestSettings(**dict(keys.self_test)),
         coverage=coverage_of(keys.coverage, keys.cameras, keys.zones),
+        timetables=tuple(
+            timetable_of(source.source_id, source.timetable, folder)
+            for source in keys.train_sources
+            if source.timetable is not None
+        ),
     )
 
 

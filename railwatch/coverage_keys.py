@@ -7,9 +7,10 @@ from typing import Annotated, Final, Protocol
 
 from pydantic import AfterValidator, Field
 
+from railwatch.base_keys import Keys
 from railwatch.core.coverage import CameraView, CoverageSettings, PersonSize, heights_of
 from railwatch.core.geometry import Point
-from railwatch.risk_keys import DEFAULT_ASPECT, Fraction, GroundKeys, Keys, Place
+from railwatch.risk_keys import DEFAULT_ASPECT, Fraction, GroundKeys, Place
 
 _COVERAGE: Final = CoverageSettings()
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Annotated, Final
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 
+from railwatch.base_keys import Id, Keys
 from railwatch.core.ground import (
     CalibrationError,
     GroundPlane,
@@ -15,21 +16,14 @@ from railwatch.core.ground import (
     plane_of_rails,
 )
 from railwatch.core.risk_settings import BrakeSettings, RiskSettings, TrainSourceSettings
+from railwatch.timetable_keys import TimetableKeys
 
-ID_PATTERN: Final = r"^[A-Za-z0-9_-]{1,64}$"
 DEFAULT_ASPECT: Final = 16 / 9
 
-Id = Annotated[str, Field(pattern=ID_PATTERN)]
 Fraction = Annotated[float, Field(ge=0.0, le=1.0)]
 Metres = Annotated[float, Field(ge=-10_000.0, le=10_000.0)]
 Place = Annotated[list[Fraction], Field(min_length=2, max_length=2)]
 Rail = Annotated[list[Place], Field(min_length=2, max_length=2)]
-
-
-class Keys(BaseModel):
-    """A map of known keys: an unknown one is a fault, text is never taken for a number."""
-
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, allow_inf_nan=False)
 
 
 class GroundPointKeys(Keys):
@@ -125,6 +119,9 @@ class TrainSourceKeys(Keys):
     max_age_s: Annotated[
         float, Field(ge=0.1, le=86_400.0, description="An older report counts as a train now, seconds.")
     ] = _SOURCE.max_age_s
+    timetable: Annotated[
+        TimetableKeys | None, Field(description="The timetable that speaks for the source; without it, its key does.")
+    ] = None
 
 
 _BRAKES: Final = BrakeSettings()

@@ -10,6 +10,7 @@ from typing import Annotated, Any, Final, Literal, Self
 
 from pydantic import AfterValidator, Field, model_validator
 
+from railwatch.base_keys import ID_PATTERN, Id, Keys
 from railwatch.core.address import is_address, parse_address
 from railwatch.core.alerts import AckLevel, Severity
 from railwatch.core.errors import MessagingError
@@ -26,7 +27,7 @@ from railwatch.core.settings import (
 from railwatch.core.types import ZoneKind
 from railwatch.coverage_keys import Aspect, CoverageKeys, People, SmallestPerson
 from railwatch.messaging.endpoints import bind_endpoint, next_port
-from railwatch.risk_keys import ID_PATTERN, Fraction, GroundKeys, Id, Keys, RiskKeys, TrainSourceKeys
+from railwatch.risk_keys import Fraction, GroundKeys, RiskKeys, TrainSourceKeys
 
 SHA256_PATTERN: Final = r"^[0-9a-f]{64}$"
 CREDENTIALS_PATTERN: Final = r"^(env:[A-Za-z_][A-Za-z0-9_]*|file:.+)$"

@@ -36,6 +36,7 @@ def required_keys(root):
         "cameras[].people[]": "PersonKeys",
         "cameras[].ground.points[]": "GroundPointKeys",
         "train_sources[]": "TrainSourceKeys",
+        "train_sources[].timetable.stops[]": "TimetableStopKeys",
         "escalation.groups[]": "EscalationGroupKeys",
         "escalation.rules[]": "EscalationRuleKeys",
     }

@@ -30,6 +30,7 @@ from railwatch.app.record_thread import ThreadedRecorder
 from railwatch.app.reload import Reload
 from railwatch.app.seams import LocalSeam
 from railwatch.app.state_dir import HubReport, StateDir
+from railwatch.app.timetable_feed import TimetableFeed
 from railwatch.app.worker_process import WORKER_COMMAND, WorkerProcess
 from railwatch.app.workers import Workers
 from railwatch.config import load_site
@@ -37,15 +38,11 @@ from railwatch.core.alerts import Alert, SectionState, Status
 from railwatch.core.clock import elapsed_s, utc_now
 from railwatch.core.errors import ConfigError, RailwatchError
 from railwatch.core.settings import SiteSettings
-from railwatch.core.types import Observation
 from railwatch.decision.escalation import judge
 from railwatch.decision.inputs import (
     ConfigChange,
+    Input,
     Possession,
-    Probe,
-    ProbeEnded,
-    ProbeHeard,
-    ProbeSight,
     SystemFault,
     Tick,
     WorkerLost,
@@ -145,10 +142,11 @@ class Hub:
         for action in self._inbox.take():
             action()
         self._workers.turn(self._now_s, turned_s)
+        self._timetables.turn(self.site, self._now_s)
         self._prober.turn(self._decider.state, self._now_s)
         self._notifier.turned(self._now_s)
 
-    def _feed(self, value: Observation | WorkerLost | Probe | ProbeSight | ProbeHeard | ProbeEnded) -> None:
+    def _feed(self, value: Input) -> None:
         self._decider.feed(value, self._now_s)
 
     def _open_decision(self) -> None:
@@ -171,6 +169,7 @@ class Hub:
         )
         self._outward.open(status_body(status_of(state)))
         self._decider: Decider = Decider(state, utc_now, self._tell, self._show, recorder)
+        self._timetables = TimetableFeed(self._feed, self._trouble, self._inbox.post)
         self._prober = Prober(self._workers.ask, self._feed)
         enter(self._outward.ear(lambda alert: self._inbox.post(lambda: self._prober.heard(self._decider.state, alert))))
         self._report()
@@ -244,6 +243,8 @@ class Hub:
         refusal = why_not(state.site, state.reports, report)
         if name is not None and name != request.source:
             refusal = f"source must be the name of the key, {name}, but is {request.source}"
+        elif any(table.source_id == request.source for table in self.site.timetables):
+            refusal = f"the timetable of {request.source} speaks for it, and nobody else"
         elif not refusal and not self._feed_rate.allows(request.source, self._now_s):
             refusal = "at most 50 reports a second are taken from a source"
         if refusal:

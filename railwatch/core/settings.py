@@ -17,6 +17,7 @@ from railwatch.core.ground import GroundPlane
 from railwatch.core.provider import Provider
 from railwatch.core.risk_settings import RiskSettings, TrainSourceSettings
 from railwatch.core.self_test import SelfTestSettings
+from railwatch.core.timetables import TimetableSettings
 from railwatch.core.types import Zone, ZoneKind
 
 DEFAULT_GROUPS: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
@@ -240,6 +241,7 @@ class SiteSettings:
     risk: RiskSettings = field(default_factory=RiskSettings)
     self_test: SelfTestSettings = field(default_factory=SelfTestSettings)
     coverage: CoverageSettings = field(default_factory=CoverageSettings)
+    timetables: tuple[TimetableSettings, ...] = ()
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "groups", MappingProxyType({k: tuple(v) for k, v in self.groups.items()}))
@@ -266,8 +268,8 @@ def site_faults(site: SiteSettings) -> list[SiteFault]:
 def canonical_json(site: SiteSettings) -> str:
     """The decisive part of the settings as JSON with sorted keys and no spaces; equal text means equal decisions.
 
-    Left out are the sockets (`messaging`), what zones must cover, which worker serves a camera, what is blurred for
-    people, and where pictures and model file lie (the model's hash stays).
+    Left out are the sockets (`messaging`), what zones must cover, timetables (their reports are inputs), which worker
+    serves a camera, what is blurred for people, and where pictures and model file lie (the model's hash stays).
     """
     plain = _plain(
         {

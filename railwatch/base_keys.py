@@ -1,0 +1,16 @@
+"""What the models of the keys of site.yaml have in common."""
+
+from __future__ import annotations
+
+from typing import Annotated, Final
+
+from pydantic import BaseModel, ConfigDict, Field
+
+ID_PATTERN: Final = r"^[A-Za-z0-9_-]{1,64}$"
+Id = Annotated[str, Field(pattern=ID_PATTERN)]
+
+
+class Keys(BaseModel):
+    """A map of known keys: an unknown one is a fault, text is never taken for a number."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, allow_inf_nan=False)
