@@ -17,6 +17,7 @@ from pydantic_core import ErrorDetails
 
 from railwatch.core.address import is_address
 from railwatch.core.errors import ConfigError
+from railwatch.core.evidence import EvidenceSettings
 from railwatch.core.geometry import Point
 from railwatch.core.model_names import is_model_name, model_path
 from railwatch.core.self_test import SelfTestSettings
@@ -197,6 +198,7 @@ _STAND_INS: Final[Mapping[str, Any]] = {
     "cameras[].ca_file": None,
     "self_test": {},
     "coverage": {},
+    "evidence": {},
     "cameras[].aspect": None,
     "cameras[].people": None,
     "zones[].smallest_person_m": None,
@@ -258,6 +260,7 @@ def _settings(keys: SiteKeys, folder: Path) -> SiteSettings:
             for source in keys.train_sources
             if source.timetable is not None
         ),
+        evidence=EvidenceSettings(**dict(keys.evidence)),
     )
 
 

@@ -14,6 +14,7 @@ from railwatch.base_keys import ID_PATTERN, Id, Keys
 from railwatch.core.address import is_address, parse_address
 from railwatch.core.alerts import AckLevel, Severity
 from railwatch.core.errors import MessagingError
+from railwatch.core.evidence import EvidenceSettings, MaskedClips
 from railwatch.core.geometry import check_polygon
 from railwatch.core.provider import Provider
 from railwatch.core.self_test import SelfTestSettings
@@ -248,6 +249,37 @@ class SelfTestKeys(Keys):
     ] = SelfTestSettings().within_s
 
 
+_EVIDENCE: Final = EvidenceSettings()
+
+
+class EvidenceKeys(Keys):
+    """What is kept of an incident, and for how long."""
+
+    record: Annotated[bool, Field(description="Whether video and pictures of incidents are kept.")] = _EVIDENCE.record
+    pre_roll_s: Annotated[float, Field(ge=0.0, le=60.0, description="Seconds of video before the first detection.")] = (
+        _EVIDENCE.pre_roll_s
+    )
+    post_roll_s: Annotated[float, Field(ge=0.0, le=60.0, description="Seconds of video after the alarm.")] = (
+        _EVIDENCE.post_roll_s
+    )
+    ring_mib: Annotated[
+        int, Field(ge=1, le=1024, description="Most memory of the recording of one camera, in MiB.")
+    ] = _EVIDENCE.ring_mib
+    masked_clips: Annotated[
+        MaskedClips,
+        Field(strict=False, description="The clip of a camera with privacy masks: encoded anew with them, or none."),
+    ] = _EVIDENCE.masked_clips
+    keep_days: Annotated[float, Field(gt=0.0, le=3650.0, description="Evidence is let go after so many days.")] = (
+        _EVIDENCE.keep_days
+    )
+    max_gib: Annotated[
+        float, Field(gt=0.0, le=100000.0, description="The oldest is let go when all of it exceeds so many GiB.")
+    ] = _EVIDENCE.max_gib
+    min_free_gib: Annotated[
+        float, Field(ge=0.0, le=100000.0, description="The oldest is let go when less of the disk would be free, GiB.")
+    ] = _EVIDENCE.min_free_gib
+
+
 class EscalationGroupKeys(Keys):
     """People who are told together."""
 
@@ -352,6 +384,9 @@ class SiteKeys(Keys):
     risk: Annotated[RiskKeys, Field(description="When a train makes it an EMERGENCY.")] = RiskKeys()
     self_test: Annotated[SelfTestKeys, Field(description="How the whole chain is tried; see self-test.md.")] = (
         SelfTestKeys()
+    )
+    evidence: Annotated[EvidenceKeys, Field(description="What is kept of an incident; see evidence.md.")] = (
+        EvidenceKeys()
     )
     coverage: Annotated[CoverageKeys, Field(description="From when on a person counts as found.")] = CoverageKeys()
     messaging: Annotated[MessagingKeys, Field(description="Where alerts and status go out.")] = MessagingKeys()

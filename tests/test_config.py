@@ -267,10 +267,10 @@ def test_any_mutilated_site_loads_or_is_refused(changes):
         assert site_from_mapping(mapping, Path()).config_rev
 
 
-def test_there_are_fewer_than_forty_keys_for_who_needs_no_escalation_trains_promise_of_coverage_or_network_camera():
+def test_there_are_fewer_than_forty_keys_for_who_needs_no_escalation_trains_promise_of_coverage_evidence_or_network():
     """Keys that hold a value: a map or a list of maps is the heading of others."""
     headings = {key.rpartition(".")[0].removesuffix("[]") for key in site_keys()}
-    special = ("escalation", "risk", "train_sources", "cameras[].ground")
+    special = ("escalation", "risk", "train_sources", "cameras[].ground", "evidence")
     special += ("coverage", "cameras[].aspect", "cameras[].people", "zones[].smallest_person_m")
     special += ("camera_hosts", "cameras[].credentials", "cameras[].transport", "cameras[].ca_file")
     special += ("cameras[].evidence_source",)

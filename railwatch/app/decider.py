@@ -23,11 +23,15 @@ class InputSink(Protocol):
         """Keep one more."""
 
 
+OnDecided = Callable[[Stamped, DecisionState, tuple[Alert, ...]], None]
+
+
 class Decider:
     """Holds the state of the decision and passes on what it says.
 
     `on_alert(alert, received_s)` is called for every alert in order, then `on_status` with the state after it; every
-    input is recorded before it is decided. `utc_now` gives the time stamps for people (ISO 8601).
+    input is recorded before it is decided. `on_decided` is called last, with the input, the state after it, and the
+    alerts: what it does delays none of them. `utc_now` gives the time stamps for people (ISO 8601).
     """
 
     def __init__(
@@ -37,12 +41,14 @@ class Decider:
         on_alert: Callable[[Alert, float], None],
         on_status: Callable[[Status], None],
         recorder: InputSink | None = None,
+        on_decided: OnDecided | None = None,
     ) -> None:
         self.state = state
         self._utc_now = utc_now
         self._on_alert = on_alert
         self._on_status = on_status
         self._recorder = recorder
+        self._on_decided = on_decided
 
     def feed(self, value: Input, received_s: float) -> tuple[Alert, ...]:
         """Decide one input that the hub received at `received_s` on its own clock."""
@@ -57,6 +63,8 @@ class Decider:
         for alert in alerts:
             self._on_alert(alert, stamped.received_s)
         self._on_status(status_of(self.state))
+        if self._on_decided is not None:
+            self._on_decided(stamped, self.state, alerts)
         return alerts
 
     def feed_on_source_time(self, seen: Observation) -> tuple[Alert, ...]:

@@ -19,6 +19,8 @@ import zmq
 
 from railwatch.app.coverage_gate import check_coverage
 from railwatch.app.decider import Decider, status_body
+from railwatch.app.evidence_desk import EvidenceDesk
+from railwatch.app.evidence_writer import FOLDER_NAME, EvidenceWriter
 from railwatch.app.feeding import FeedRate, report_of
 from railwatch.app.inbox import Inbox
 from railwatch.app.notify import Notifier
@@ -144,6 +146,7 @@ class Hub:
         self._workers.turn(self._now_s, turned_s)
         self._timetables.turn(self.site, self._now_s)
         self._prober.turn(self._decider.state, self._now_s)
+        self._evidence.turn(self._now_s)
         self._notifier.turned(self._now_s)
 
     def _feed(self, value: Input) -> None:
@@ -168,7 +171,10 @@ class Hub:
             else None
         )
         self._outward.open(status_body(status_of(state)))
-        self._decider: Decider = Decider(state, utc_now, self._tell, self._show, recorder)
+        writer = EvidenceWriter(self._state_dir.path / FOLDER_NAME, self._pass_on_trouble, self._outward.note_evidence)
+        self._evidence = EvidenceDesk(self._workers.ask, writer, self._pass_on_trouble)
+        self._stack.callback(self._evidence.close)
+        self._decider: Decider = Decider(state, utc_now, self._tell, self._show, recorder, self._evidence.decided)
         self._timetables = TimetableFeed(self._feed, self._trouble, self._inbox.post)
         self._prober = Prober(self._workers.ask, self._feed)
         enter(self._outward.ear(lambda alert: self._inbox.post(lambda: self._prober.heard(self._decider.state, alert))))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -14,8 +15,11 @@ import zmq
 
 from railwatch.app.ear import KEY_NAME, Ear
 from railwatch.core.alerts import Alert, Epoch, RestoredIncident
+from railwatch.core.errors import MessagingError
 from railwatch.core.settings import SiteSettings
 from railwatch.decision.inputs import Acknowledge, Consumers
+from railwatch.evidence.links import Link
+from railwatch.messaging.chain import Kind
 from railwatch.messaging.guard import Guard
 from railwatch.messaging.heartbeat import StatusBody
 from railwatch.messaging.journal import Journal, JournalTroubleError
@@ -173,6 +177,12 @@ class Outward:
         publisher = self._open
         record = Record.acknowledgement(request.incident_id, request.level, request.by, peer.user_id)
         publisher.record(record, lambda: publisher.reply(peer, ACKED_VERB, encode_body(Acked(request.request))))
+
+    def note_evidence(self, alert: Alert, link: Link) -> None:
+        """Have the journal remember what was kept, so that a lost end of the chain of evidence shows; any thread."""
+        body = {"evidence": link.evidence_id, "manifest": link.manifest, "number": link.number, "hash": link.digest}
+        with contextlib.suppress(MessagingError):  # a journal that takes nothing is an alarm already
+            self._open.record(Record.note(Kind.EVIDENCE, body, alert.incident_id))
 
     def refuse(self, asked: Asked, reason: str) -> None:
         """Answer a request that is not granted."""

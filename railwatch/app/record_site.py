@@ -46,6 +46,7 @@ def site_to_mapping(site: SiteSettings) -> dict[str, Any]:
         ],
         "risk": asdict(site.risk),
         "self_test": asdict(site.self_test),
+        **({"evidence": {"record": True}} if site.evidence.record else {}),
         "escalation": {
             "groups": [{**asdict(group), "keys": list(group.keys)} for group in site.escalation.groups],
             "rules": [

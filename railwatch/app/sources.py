@@ -62,14 +62,15 @@ def open_live_source(
 ) -> Source:
     """Open the source of a camera as live: a recording goes at its own speed, again and again if `loop`.
 
-    `stop` ends its frames; `clock` is that of `t_s`; `sink` is handed every packet of a stream. Raises SourceError.
+    `stop` ends its frames; `clock` is that of `t_s`; `sink` is handed every packet of a stream or of a
+    video file. Raises SourceError.
     """
     text, camera_id = camera.source, camera.camera_id
     if text.isdigit():
         return UsbSource(int(text), camera_id, monotonic=clock, utc_now=utc_now)
     if is_address(text):
         return open_stream(text, camera_id, options_of(camera), stop=stop, sink=sink, clock=clock)
-    return PacedSource(lambda: open_source(text, camera_id), loop=loop, clock=clock, stop=stop)
+    return PacedSource(lambda: open_source(text, camera_id), loop=loop, clock=clock, stop=stop, sink=sink)
 
 
 def options_of(camera: CameraSettings) -> StreamOptions:

@@ -9,6 +9,7 @@ from typing import Final
 from railwatch.config import load_site, parse_zone_option
 from railwatch.core.alerts import Severity
 from railwatch.core.errors import ConfigError
+from railwatch.core.evidence import EvidenceSettings
 from railwatch.core.geometry import Point
 from railwatch.core.model_names import model_path
 from railwatch.core.provider import Provider
@@ -63,6 +64,7 @@ def site_for(options: WatchOptions) -> tuple[SiteSettings, str]:
             sections=tuple(name for name in site.sections if name in tracked),
             zones=tuple(zone for zone in zones if zone.section_id in tracked),
             model=_model(site.model, options),
+            evidence=EvidenceSettings(),  # only a hub keeps some: an alert must not name what is not there
             messaging=site.messaging
             if options.bind is None
             else replace(site.messaging, bind=options.bind, request_bind=None),

@@ -7,22 +7,26 @@ that starts it hands over address and keys on standard input and keeps that open
 from __future__ import annotations
 
 import socket
+import threading
 from collections import OrderedDict
 from collections.abc import Callable
 from typing import Any, Final
 
 import zmq
 
-from railwatch.app.camera_reader import CameraReader, OpenLive
+from railwatch.app.camera_reader import CameraReader
+from railwatch.app.cutter import Cutter
 from railwatch.app.trial import PERSON, Trial, Trials, spots
 from railwatch.core.clock import Clock, elapsed_s
 from railwatch.core.errors import ConfigError, RailwatchError, WireError
+from railwatch.core.packets import PacketSink
 from railwatch.core.privacy import private_areas
-from railwatch.core.settings import ModelSettings
+from railwatch.core.settings import CameraSettings, ModelSettings
 from railwatch.core.types import Detections, Detector
 from railwatch.perception.live import Taken
 from railwatch.perception.picture_file import encode_jpeg
 from railwatch.perception.pipeline import CameraPipeline, class_groups
+from railwatch.perception.source import Source
 from railwatch.perception.tracker import Tracker
 from railwatch.seam import sockets as verbs
 from railwatch.seam.beats import BEAT_INTERVAL_S, beat_number
@@ -40,6 +44,9 @@ MAX_TRIAL_FRAMES: Final = 2000
 
 OpenDetector = Callable[[ModelSettings], Detector]
 """Opens and warms up the detector; raises ModelError and its like."""
+
+OpenCamera = Callable[[CameraSettings, bool, threading.Event, PacketSink], Source]
+"""Opens a camera, as `OpenLive` does, and hands its packets to a recording."""
 
 
 class NeedsNewWorkerError(RailwatchError):
@@ -59,7 +66,7 @@ class Worker:
         link: WorkerSocket,
         hello: Hello,
         open_detector: OpenDetector,
-        open_live: OpenLive,
+        open_live: OpenCamera,
         clock: Clock = elapsed_s,
     ) -> None:
         self._link, self._hello, self._clock = link, hello, clock
@@ -69,6 +76,7 @@ class Worker:
         self._readers: dict[str, CameraReader] = {}
         self._pipelines: dict[str, CameraPipeline] = {}
         self._trials = Trials()
+        self._cutter = Cutter(clock)
         self._answers: OrderedDict[str, tuple[bytes, bytes]] = OrderedDict()
         self._beat, self._worker_epoch = 0, 0
         self._armed = self._stopped = self._received = False
@@ -90,6 +98,7 @@ class Worker:
         finally:
             for reader in self._readers.values():
                 reader.close()
+            self._cutter.close()
             self._wake_in.close()
             self._wake_out.close()
 
@@ -173,7 +182,7 @@ class Worker:
                 case CommandKind.SNAPSHOT:
                     body, attachment = self._snapshot(command.body)
                 case CommandKind.CUT_CLIP:
-                    raise ConfigError("a clip can be cut only where a recording is kept, but this worker keeps none")
+                    body, attachment = self._cutter.obey(command.body)
         except RailwatchError as error:
             code = error.exit_code
             return Answer(command.command_id, ok=False, reason=" ".join(str(error).split()), body={"exit_code": code})
@@ -200,16 +209,22 @@ class Worker:
                 del self._readers[name], self._pipelines[name]
                 self._trials.forget(name)
                 reader.close(0.0)  # its thread ends by itself: the other cameras must not wait for it
+        self._cutter.arrange(order.evidence, order.zones, set(wanted))
         for name, camera in wanted.items():
             if name not in self._readers:
                 self._readers[name] = CameraReader(
                     camera,
-                    self._open_live,
+                    self._recorded(name),
                     loop=order.loop,
                     mark=lambda: self._beat,
                     wake=self._wake,
                     clock=self._clock,
                 )
+
+    def _recorded(self, camera_id: str) -> Callable[[CameraSettings, bool, threading.Event], Source]:
+        """Opens a camera so that its packets go into its ring."""
+        ring = self._cutter.ring(camera_id)
+        return lambda camera, loop, stop: self._open_live(camera, loop, stop, ring)
 
     def _assign(self, order: WorkerOrder) -> None:
         detector = self._engine()
@@ -284,6 +299,7 @@ class Worker:
     def _send(self, name: str, item: Taken, detections: Detections) -> None:
         age_s = max(0.0, self._clock() - item.frame.t_s)
         seen = self._pipelines[name].observe(item.frame, detections, age_s, item.dropped)
+        self._cutter.looked(item.frame, seen)
         self._link.send(verbs.OBSERVATION, str(item.mark).encode(), encode_observation(seen))
 
     def _send_trial(self, name: str, item: Taken, detections: Detections) -> None:

@@ -13,10 +13,10 @@ from typing import Final
 
 import zmq
 
-from railwatch.app.camera_reader import OpenLive
 from railwatch.app.sources import open_live_source
-from railwatch.app.worker import OpenDetector, Worker
+from railwatch.app.worker import OpenCamera, OpenDetector, Worker
 from railwatch.core.errors import RailwatchError
+from railwatch.core.packets import PacketSink
 from railwatch.core.settings import CameraSettings, ModelSettings
 from railwatch.core.types import Detector
 from railwatch.perception.source import Source
@@ -29,7 +29,7 @@ _END_WITHIN_S: Final = 3.0
 _PR_SET_PDEATHSIG: Final = 1  # prctl(2)
 
 
-def start(open_detector: OpenDetector | None = None, open_live: OpenLive | None = None) -> int:
+def start(open_detector: OpenDetector | None = None, open_live: OpenCamera | None = None) -> int:
     """Run the worker that a hub starts; returns the exit code. Reads the handover from standard input.
 
     `open_detector` and `open_live` take the place of the real ones (tests of this project and of users).
@@ -71,9 +71,9 @@ def open_site_detector(model: ModelSettings) -> Detector:
     )
 
 
-def open_site_source(camera: CameraSettings, loop: bool, stop: threading.Event) -> Source:
-    """The source of a camera, live; a recording goes at its own speed, again and again if `loop`."""
-    return open_live_source(camera, loop=loop, stop=stop)
+def open_site_source(camera: CameraSettings, loop: bool, stop: threading.Event, sink: PacketSink) -> Source:
+    """The source of a camera, live, with its packets to `sink`; a recording at its own speed, again if `loop`."""
+    return open_live_source(camera, loop=loop, stop=stop, sink=sink)
 
 
 def _say(text: str) -> None:

@@ -30,6 +30,7 @@ COMMANDS: Final = (
     "zones",
     "cameras",
     "journal",
+    "evidence",
     "models",
     "keys",
 )

@@ -12,7 +12,8 @@
     ├── InstallError          6  a library is missing, or two that exclude each other are installed
     ├── RecordError           7  a recording of inputs cannot be read or written
     ├── JournalError          8  a journal of alerts or a position file cannot be opened, read or kept
-    └── RelayError            9  the output of a relay cannot be opened or set
+    ├── RelayError            9  the output of a relay cannot be opened or set
+    └── EvidenceError        10  evidence is not as it was kept, is missing, or cannot be read or written
 
 A message says what must hold, what was given, and what to do.
 """
@@ -88,3 +89,9 @@ class RelayError(RailwatchError):
     """The output of a relay cannot be opened, or does not take what it is set to."""
 
     exit_code = 9
+
+
+class EvidenceError(RailwatchError):
+    """Evidence is not as it was kept, is not there, or cannot be read or written."""
+
+    exit_code = 10

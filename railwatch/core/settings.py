@@ -13,6 +13,7 @@ from typing import Final, NamedTuple
 
 from railwatch.core.alerts import DEFAULT_LEASE_S, AckLevel, Severity
 from railwatch.core.coverage import CoverageSettings
+from railwatch.core.evidence import EvidenceSettings
 from railwatch.core.ground import GroundPlane
 from railwatch.core.provider import Provider
 from railwatch.core.risk_settings import RiskSettings, TrainSourceSettings
@@ -242,6 +243,7 @@ class SiteSettings:
     self_test: SelfTestSettings = field(default_factory=SelfTestSettings)
     coverage: CoverageSettings = field(default_factory=CoverageSettings)
     timetables: tuple[TimetableSettings, ...] = ()
+    evidence: EvidenceSettings = field(default_factory=EvidenceSettings)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "groups", MappingProxyType({k: tuple(v) for k, v in self.groups.items()}))
@@ -269,7 +271,8 @@ def canonical_json(site: SiteSettings) -> str:
     """The decisive part of the settings as JSON with sorted keys and no spaces; equal text means equal decisions.
 
     Left out are the sockets (`messaging`), what zones must cover, timetables (their reports are inputs), which worker
-    serves a camera, what is blurred for people, and where pictures and model file lie (the model's hash stays).
+    serves a camera, what is blurred for people, what evidence is kept, and where pictures and model file lie (the
+    model's hash stays).
     """
     plain = _plain(
         {

@@ -80,7 +80,7 @@ def start(
     incidents = restored_incidents(restored, now_s)
     return DecisionState(
         site,
-        Letterhead(site.site_id, epoch, site.config_rev, model_sha256),
+        Letterhead(site.site_id, epoch, site.config_rev, model_sha256, site.evidence.record),
         0,
         now_s,
         MappingProxyType({camera.camera_id: CameraMemory(heard_s=now_s) for camera in site.cameras}),

@@ -160,7 +160,12 @@ def _reconfigured(state: DecisionState, site: SiteSettings) -> DecisionState:
         else CameraMemory(heard_s=state.now_s)
         for camera in site.cameras
     }
-    head = replace(state.head, config_rev=site.config_rev, model_sha256=site.model.sha256 or state.head.model_sha256)
+    head = replace(
+        state.head,
+        config_rev=site.config_rev,
+        model_sha256=site.model.sha256 or state.head.model_sha256,
+        evidence=site.evidence.record,
+    )
     groups = {group.group_id for group in site.escalation.groups if group.required}
     return replace(
         state,

@@ -4,12 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Final
 
-from railwatch.core.alerts import Action, Alert, AlertObject, Epoch
+from railwatch.core.alerts import Action, Alert, AlertKind, AlertObject, Epoch
+from railwatch.core.evidence import evidence_id_of
 from railwatch.decision.incidents import Incident, IncidentKey, SectionSight
 from railwatch.decision.presence import CameraMemory
 from railwatch.decision.probing import Probing
 from railwatch.decision.wording import sentence
+
+WITH_EVIDENCE: Final = frozenset({Action.OPENED, Action.ESCALATED, Action.CLOSED})
+"""What happens to an intrusion of which evidence is kept."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,12 +51,13 @@ class Transition:
 
 @dataclass(frozen=True, slots=True)
 class Letterhead:
-    """What all alerts of one hub share."""
+    """What all alerts of one hub share. `evidence`: whether some is kept of intrusions."""
 
     site_id: str
     epoch: Epoch
     config_rev: str
     model_sha256: str
+    evidence: bool = False
 
 
 def account_of_sight(sight: SectionSight, action: Action, captured_at: str | None) -> Account:
@@ -107,11 +113,13 @@ def account_of_the_unwatched(_: Action) -> Account:
 def alert_of(head: Letterhead, seq: int, told: Told, now_at: str) -> Alert:
     """The alert numbered `seq`; `now_at` is the hub's UTC time of the decision."""
     subject, account = told.incident, told.account
+    alert_id = f"{head.epoch}-a{seq}"
+    kept = head.evidence and subject.kind is AlertKind.INTRUSION and told.action in WITH_EVIDENCE
     return Alert(
         site_id=head.site_id,
         epoch=head.epoch,
         seq=seq,
-        alert_id=f"{head.epoch}-a{seq}",
+        alert_id=alert_id,
         kind=subject.kind,
         action=told.action,
         severity=subject.severity,
@@ -132,6 +140,7 @@ def alert_of(head: Letterhead, seq: int, told: Told, now_at: str) -> Alert:
         by=subject.by,
         key_name=subject.key_name,
         fault=subject.fault,
+        evidence=evidence_id_of(alert_id) if kept else None,
     )
 
 

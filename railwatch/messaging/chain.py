@@ -32,6 +32,7 @@ class Kind(Enum):
     PRUNED = "pruned"
     DAMAGE = "damage"
     HOLE = "hole"
+    EVIDENCE = "evidence"
 
 
 class Row(NamedTuple):

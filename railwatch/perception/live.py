@@ -10,8 +10,9 @@ from typing import Final, NamedTuple, Self
 
 from railwatch.core.clock import Clock
 from railwatch.core.errors import SourceError
+from railwatch.core.packets import PacketSink
 from railwatch.core.types import Frame
-from railwatch.perception.source import Source
+from railwatch.perception.source import FileSource, Source
 
 SILENT_S: Final = 5.0
 """A live source that gives nothing for so long has failed."""
@@ -63,11 +64,20 @@ class PacedSource:
 
     `open_source` opens it, and again after its end if `loop`; without it, the end raises SourceError, as that of a
     camera does. A frame that is late is given at once: the reader drains, and the newest wins. `stop` ends `frames`.
-    Raises what `open_source` raises.
+    `sink` is handed the packets of a video file, each with the time at which its frame is due. Raises what
+    `open_source` raises.
     """
 
-    def __init__(self, open_source: Callable[[], Source], *, loop: bool, clock: Clock, stop: threading.Event) -> None:
-        self._open, self._loop, self._clock, self._stop = open_source, loop, clock, stop
+    def __init__(
+        self,
+        open_source: Callable[[], Source],
+        *,
+        loop: bool,
+        clock: Clock,
+        stop: threading.Event,
+        sink: PacketSink | None = None,
+    ) -> None:
+        self._open, self._loop, self._clock, self._stop, self._sink = open_source, loop, clock, stop, sink
         self._source = open_source()
         self.camera_id = self._source.camera_id
         self.info = replace(self._source.info, live=True)
@@ -77,6 +87,8 @@ class PacedSource:
         index, begun_s = 0, self._clock()
         while True:
             last_s = 0.0
+            if self._sink is not None and isinstance(self._source, FileSource):
+                self._source.record(self._sink, begun_s)
             for frame in self._source.frames():
                 due_s = begun_s + frame.t_s
                 if self._stop.wait(max(0.0, due_s - self._clock())):

@@ -16,6 +16,7 @@ import cv2
 
 from railwatch.core.clock import UtcNow, utc_now
 from railwatch.core.errors import SourceError
+from railwatch.core.packets import PacketSink
 from railwatch.core.types import Frame, Size, UInt8Array
 from railwatch.perception.files import checked_size
 from railwatch.perception.picture import BgrPicture, YuvPicture
@@ -120,6 +121,10 @@ class FileSource(Closing):
         Raises SourceError where the file breaks or its frames have no usable times, after the good frames before that.
         """
         return self._frames(self._video.pictures(), ClipClock(self._video.time_base, self._video.fps))
+
+    def record(self, sink: PacketSink, begun_s: float) -> None:
+        """Hand every packet to `sink`, its `t_s` counted from `begun_s`; ask for it before the frames."""
+        self._video.record(sink, begun_s)
 
     def close(self) -> None:
         """Let go of the file. Pictures that were read stay valid."""

@@ -20,6 +20,7 @@ from av.stream import Disposition
 from av.video.stream import VideoStream
 
 from railwatch.core.errors import SourceError
+from railwatch.core.packets import EncodedPacket, PacketSink, StreamHead
 from railwatch.core.types import Size
 from railwatch.perception.container import missing_bytes
 from railwatch.perception.files import MAX_PIXELS, checked_size, existing_file
@@ -61,6 +62,7 @@ class VideoFile:
             self.fps = float(rate) if rate else None
             self.frame_count = stream.frames or None
             self.duration_s = _duration_s(self._container, stream)
+            self._tap = _Tap(stream)
             self._frames = self._decode()
             self._first: av.VideoFrame | None = _required(next(self._frames, None), self.path)
             self.size = self._picture(self._first).size
@@ -77,9 +79,20 @@ class VideoFile:
         look right.
         """
         first, self._first = self._first, None
+        self._tap.start()
         if first is None:
             raise ValueError("the frames of a file are read once: open the file again to read them again")
         return self._pictures(first)
+
+    def record(self, sink: PacketSink, begun_s: float) -> None:
+        """Hand every packet to `sink` while it is read; those of the first frame, which were read, at once.
+
+        Their `t_s` is `begun_s` and the presentation time from the first frame. Ask for it before `pictures`.
+        """
+        first = self._first
+        if first is None:
+            raise ValueError("a recording must begin before the frames are read")
+        self._tap.record(sink, begun_s, self.size, first.pts)
 
     def close(self) -> None:
         """Let go of the file; may be called twice. Pictures that were read stay valid."""
@@ -146,6 +159,7 @@ class VideoFile:
                 if packet.is_corrupt:
                     faults.append("a packet is damaged or cut off")
                     return
+                self._tap.take(packet)
                 yield packet
         except (av.FFmpegError, OSError) as error:
             faults.append(_said(error))
@@ -184,6 +198,51 @@ class VideoFile:
             f"the video {self.path} must be whole, but breaks after {count} good frames: {fault}. "
             "Copy it again, or cut it there"
         )
+
+
+class _Tap:
+    """Hands packets on to a recording; keeps those that come before it is known whether there is one."""
+
+    def __init__(self, stream: VideoStream) -> None:
+        self._stream = stream
+        self._early: list[Packet[VideoStream]] | None = []
+        self._sink: PacketSink | None = None
+        self._begun_s, self._first_pts = 0.0, 0
+
+    def record(self, sink: PacketSink, begun_s: float, size: Size, first_pts: int | None) -> None:
+        """Begin with what has come already."""
+        context, time_base = self._stream.codec_context, self._stream.time_base
+        early, self._early = self._early, None
+        if time_base is None:
+            return  # nobody could tell its times
+        self._sink, self._begun_s, self._first_pts = sink, begun_s, first_pts or 0
+        sink.begin(StreamHead(context.name, bytes(context.extradata or b""), size, time_base))
+        for packet in early or ():
+            self.take(packet)
+
+    def start(self) -> None:
+        """Frames are read from now on."""
+        self._early = None
+
+    def take(self, packet: Packet[VideoStream]) -> None:
+        """The next packet."""
+        if packet.size == 0:
+            return
+        if self._early is not None:
+            self._early.append(packet)
+        elif self._sink is not None and self._stream.time_base is not None:
+            stamp = packet.pts if packet.pts is not None else packet.dts
+            after_s = 0.0 if stamp is None else float((stamp - self._first_pts) * self._stream.time_base)
+            self._sink.put(
+                EncodedPacket(
+                    bytes(packet),
+                    packet.pts,
+                    packet.dts,
+                    packet.is_keyframe,
+                    packet.is_corrupt,
+                    self._begun_s + after_s,
+                )
+            )
 
 
 class ClipClock:

@@ -5,17 +5,18 @@ It goes over the seam and never into arguments or the environment: the address o
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Final
 
 from railwatch.core.errors import WireError
+from railwatch.core.evidence import EvidenceSettings, MaskedClips
 from railwatch.core.geometry import Point
 from railwatch.core.provider import Provider
 from railwatch.core.settings import CameraSettings, ModelSettings, SiteSettings, TrackerSettings
 from railwatch.core.types import Zone, ZoneKind
 from railwatch.seam.codec import as_mapping
 
-_KEYS: Final = ("config_rev", "cameras", "zones", "model", "groups", "tracker", "loop")
+_KEYS: Final = ("config_rev", "cameras", "zones", "model", "groups", "tracker", "loop", "evidence")
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +30,7 @@ class WorkerOrder:
     groups: dict[str, tuple[str, ...]]
     tracker: TrackerSettings
     loop: bool = False
+    evidence: EvidenceSettings = field(default_factory=EvidenceSettings)
 
     def same_engine(self, other: WorkerOrder) -> bool:
         """Whether a running worker can take over `other`: only the model and what follows from it need a new one."""
@@ -45,7 +47,8 @@ def order_for(site: SiteSettings, worker_group: str, *, loop: bool = False) -> W
     cameras = tuple(camera for camera in site.cameras if camera.worker_group == worker_group)
     names = {camera.camera_id for camera in cameras}
     zones = tuple(zone for zone in site.zones if zone.camera_id in names)
-    return WorkerOrder(site.config_rev, cameras, zones, site.model, dict(site.groups), site.tracker, loop)
+    groups = dict(site.groups)
+    return WorkerOrder(site.config_rev, cameras, zones, site.model, groups, site.tracker, loop, site.evidence)
 
 
 def order_to_json(order: WorkerOrder) -> dict[str, Any]:
@@ -61,6 +64,7 @@ def order_to_json(order: WorkerOrder) -> dict[str, Any]:
         "groups": {name: list(classes) for name, classes in order.groups.items()},
         "tracker": asdict(order.tracker),
         "loop": order.loop,
+        "evidence": {**asdict(order.evidence), "masked_clips": order.evidence.masked_clips.value},
     }
 
 
@@ -77,9 +81,14 @@ def order_from_json(value: object) -> WorkerOrder:
             groups={str(name): tuple(map(str, classes)) for name, classes in data["groups"].items()},
             tracker=TrackerSettings(**data["tracker"]),
             loop=bool(data["loop"]),
+            evidence=_evidence(data["evidence"]),
         )
     except (ValueError, TypeError, AttributeError) as error:
         raise WireError(f"an order for a worker must be one of this version, but: {error}") from error
+
+
+def _evidence(value: dict[str, Any]) -> EvidenceSettings:
+    return EvidenceSettings(**{**value, "masked_clips": MaskedClips(value["masked_clips"])})
 
 
 def _zone(value: dict[str, Any]) -> Zone:
