@@ -5,7 +5,6 @@ An empty track that a detector calls a train does not move, nor does a parked tr
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Final, NamedTuple
 
@@ -13,13 +12,16 @@ from railwatch.core.geometry import contains, ground_point, overlap_fraction
 from railwatch.core.ground import GroundPlane
 from railwatch.core.types import Box, Zone, ZoneKind
 from railwatch.decision.clearing import polygon_m
-from railwatch.decision.motion import Pace, line_through
+from railwatch.decision.motion import Pace, ground_motion, line_through
 from railwatch.decision.trains import Sighting
 
 LEAST_PACES: Final = 4
 LEAST_SPAN_S: Final = 0.3
 MOVED_SHARE: Final = 0.06
 """A train has moved when an edge of its box has run by this share of the box's size."""
+
+LEAST_SPEED_MPS: Final = 0.5
+"""A train whose speed is measured to be less is taken to arrive now: the measure says nothing."""
 
 INSIDE_SHARE: Final = 0.8
 """Whose box lies so far within a train's box, with the feet above the train's foot, sits in the train."""
@@ -94,11 +96,15 @@ def sightings_of(
 
 
 def _sighting(camera_id: str, engine: Engine, tracks: Sequence[Zone], plane: GroundPlane | None) -> Sighting:
-    box = engine.paces[-1].box_norm
-    speed, distance = (None, None) if plane is None else _approach(engine.paces, tracks, plane)
-    eta = 0.0 if speed is None or distance is None else distance / speed
-    on = _track_under(box, tracks)
-    return Sighting(camera_id, on, eta, speed, distance)
+    """The train with its arrival at the nearest watched place of the track; now, where speed or place are not known."""
+    on = _track_under(engine.paces[-1].box_norm, tracks)
+    motion = None if plane is None else ground_motion(engine.paces)
+    near = [] if plane is None else [place.y for zone in tracks for place in polygon_m(zone.polygon_norm, plane)]
+    if motion is None or motion.speed_mps < LEAST_SPEED_MPS or not near:
+        return Sighting(camera_id, on, 0.0, None, None)
+    # Two standard deviations nearer and faster: a train is never taken to come later than it may.
+    distance = max(0.0, motion.place.y_m - 2 * motion.place.sigma_m - min(near))
+    return Sighting(camera_id, on, distance / (motion.speed_mps + 2 * motion.sigma_mps), motion.speed_mps, distance)
 
 
 def _track_under(box: Box, tracks: Sequence[Zone]) -> str | None:
@@ -111,23 +117,6 @@ def _track_under(box: Box, tracks: Sequence[Zone]) -> str | None:
     shares = [(overlap_fraction(zone.polygon_norm, foot), zone.rail_track_id) for zone in tracks]
     share, name = max(shares, key=lambda pair: pair[0], default=(0.0, None))
     return name if share > 0.2 else None
-
-
-def _approach(paces: Sequence[Pace], tracks: Sequence[Zone], plane: GroundPlane) -> tuple[float | None, float | None]:
-    """Speed (m/s) and distance (m) to the nearest watched place of the track; None where they cannot be told."""
-    places = [(pace.t_s, pace.place) for pace in paces if pace.place is not None]
-    if len(places) < LEAST_PACES:
-        return None, None
-    times, last = [t for t, _ in places], places[-1][1]
-    vx, _, _ = line_through(times, [place.x_m for _, place in places])
-    vy, y, _ = line_through(times, [place.y_m for _, place in places])
-    speed = math.hypot(vx, vy)
-    near = [place.y for zone in tracks for place in polygon_m(zone.polygon_norm, plane)]
-    if speed < 0.5 or not near:
-        return None, None
-    # Twice the standard deviation nearer: a train is never taken to be farther away than it may be.
-    distance = max(0.0, y - 2 * last.sigma_m - min(near))
-    return speed, distance
 
 
 def in_a_train(box: Box, trains: Iterable[Box]) -> bool:

@@ -49,7 +49,7 @@ def test_a_train_that_comes_nearer_is_seen():
     true_y = 100 - 15 * 1.1
     assert seen.distance_m == pytest.approx(true_y - min(_ys()), rel=0.2)
     assert seen.distance_m < true_y
-    assert seen.eta_s == pytest.approx(seen.distance_m / seen.speed_mps)
+    assert 0.6 < seen.eta_s / (seen.distance_m / seen.speed_mps) < 1.0  # two deviations faster than it seems
 
 
 def _ys() -> list[float]:
