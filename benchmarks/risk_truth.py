@@ -178,15 +178,24 @@ def clearing_errors(
         ]  # fmt: skip
         if stays and (stays[-1]["leave_s"] is None or stays[-1]["leave_s"] > seen.t_s):
             left_s = None if stays[-1]["leave_s"] is None else stays[-1]["leave_s"] - seen.t_s
-            cleared(found, standing.clearing.seconds, left_s)
+            if left_s is None and walks_on(truth, true["id"]):
+                found.counts["not judged: still walking on the track when the clip ends"] += 1
+            else:
+                cleared(found, standing.clearing.seconds, left_s)
+
+
+def walks_on(truth: dict[str, Any], name: str) -> bool:
+    """Whether somebody walks in the last frame of a clip: nobody knows whether they leave the track after it."""
+    last = next((thing for thing in truth["frames"][-1]["objects"] if thing["id"] == name), None)
+    return last is not None and math.hypot(*last["velocity_mps"]) > 0.3
 
 
 def cleared(found: Figures, told_s: float | None, true_s: float | None) -> None:
     """One time to clear: told against true; None is to stay."""
     if told_s is None:
-        found.counts["told to stay, and left" if true_s is not None else "told to stay, and stayed"] += 1
+        found.counts["told to stay, and left" if true_s is not None else "told to stay, and stayed to the end"] += 1
     elif true_s is None:
-        found.counts["told to leave, and stayed to the end of the clip"] += 1
+        found.counts["told to leave, and stood or lay there to the end"] += 1
     else:
         found.counts["told to leave, and left"] += 1
         found.errors["time to clear, s"].append(told_s - true_s)
