@@ -179,15 +179,15 @@ def clearing_errors(
         if stays and (stays[-1]["leave_s"] is None or stays[-1]["leave_s"] > seen.t_s):
             left_s = None if stays[-1]["leave_s"] is None else stays[-1]["leave_s"] - seen.t_s
             if left_s is None and walks_on(truth, true["id"]):
-                found.counts["not judged: still walking on the track when the clip ends"] += 1
+                found.counts["not judged: still walking when last in the picture"] += 1
             else:
                 cleared(found, standing.clearing.seconds, left_s)
 
 
 def walks_on(truth: dict[str, Any], name: str) -> bool:
-    """Whether somebody walks in the last frame of a clip: nobody knows whether they leave the track after it."""
-    last = next((thing for thing in truth["frames"][-1]["objects"] if thing["id"] == name), None)
-    return last is not None and math.hypot(*last["velocity_mps"]) > 0.3
+    """Whether somebody still walks when last in the picture: nobody knows whether they leave the track then."""
+    last = next(thing for frame in reversed(truth["frames"]) for thing in frame["objects"] if thing["id"] == name)
+    return math.hypot(*last["velocity_mps"]) > 0.3
 
 
 def cleared(found: Figures, told_s: float | None, true_s: float | None) -> None:
@@ -337,13 +337,34 @@ def train_box(plane: GroundPlane, y: float, chance: np.random.Generator) -> Box 
 # The page
 
 
+CLOSING = """## How to read them
+
+- Who walks is told to stay about a second longer than they do: that is meant. The few that are told to leave up to 2.7 s
+  too soon are the man of `far_track` before he slows down to stand: a change of mind is not foreseen, it is told
+  within the 2 s of memory. So are those "told to leave" who stood or lay there later.
+- A train is told at two standard deviations of place and speed: in the median it is told 3 s sooner than it comes in
+  the clips. With the mean speed (before) arrivals were told up to 30 s too late, for a box of a far train jitters by
+  metres. In 42 % of the frames a train that comes is not told by the camera: too far, too dark, or seen too shortly.
+- Velocities are off by one of their own standard deviations in the median, but by almost five at the 95th
+  percentile: steps, falls and boxes that change their shape are no even walk. Time to clear therefore stands on the
+  slowest speed, and doubt on staying.
+
+## How long the decision takes
+
+`python benchmarks/decision.py`, 16 cameras with 50 tracks each, ground planes, three zones and a train each, 30 frames
+of each camera, least of 5 rounds, one thread, 2-core AMD EPYC, x86-64, Python 3.11.7, training paused: one step (a
+frame of one camera, with all sections judged) 3.6 ms in the median, 4.1 ms at the 95th percentile (before: 13.4 and
+14.8). All 16 cameras one after another: 64 ms.
+"""
+
+
 def page(scenes: Figures, walks: Figures, trains: Figures, options: argparse.Namespace) -> str:
     parts = [
         "# Metres, speeds and times against the truth\n",
         INTRODUCTION.format(clips=len(list(CLIPS.glob("*.mp4"))), walks=options.walks, trains=options.trains),
         "## Rendered clips, the shipped detector\n", table(scenes), counted(scenes),
         "## Generated people, whose boxes jitter by 3 % of their height\n", table(walks), counted(walks),
-        "## Generated trains, whose boxes jitter by 1 % of their size\n", table(trains), counted(trains),
+        "## Generated trains, whose boxes jitter by 1 % of their size\n", table(trains), counted(trains), CLOSING,
     ]  # fmt: skip
     return "\n".join(parts)
 
