@@ -339,8 +339,8 @@ def train_box(plane: GroundPlane, y: float, chance: np.random.Generator) -> Box 
 
 CLOSING = """## How to read them
 
-- Who walks is told to stay about a second longer than they do: that is meant. The few that are told to leave up to 2.7 s,
-  too soon are the man of `far_track` before he slows down to stand: a change of mind is not foreseen, it is told
+- Who walks is told to stay about a second longer than they do: that is meant. The few that are told to leave up to 2.7
+  s too soon are the man of `far_track` before he slows down to stand: a change of mind is not foreseen, it is told
   within the 2 s of memory. So are those "told to leave" who stood or lay there later.
 - A train is told at two standard deviations of place and speed: in the median it is told 3 s sooner than it comes in
   the clips. With the mean speed (before) arrivals were told up to 30 s too late, for a box of a far train jitters by
