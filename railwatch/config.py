@@ -20,6 +20,7 @@ from railwatch.core.errors import ConfigError
 from railwatch.core.evidence import EvidenceSettings
 from railwatch.core.geometry import Point
 from railwatch.core.model_names import is_model_name, model_path
+from railwatch.core.schedules import zone_fault
 from railwatch.core.self_test import SelfTestSettings
 from railwatch.core.settings import (
     CameraSettings,
@@ -49,6 +50,7 @@ from railwatch.key_faults import (
     written_of,
 )
 from railwatch.risk_keys import ground_of, risk_of, train_sources_of
+from railwatch.schedule_keys import schedules_of
 from railwatch.site_keys import CameraKeys, EscalationKeys, SiteKeys, ZoneKeys
 from railwatch.strict_yaml import Document, Fault, key_name, shown
 from railwatch.timetable_keys import timetable_of
@@ -85,10 +87,17 @@ def site_from_mapping(mapping: Mapping[str, Any], folder: Path) -> SiteSettings:
 
 
 def site_faults_of_file(path: Path) -> list[Fault]:
-    """Every fault of a site file, in the order of their lines, a missing or changed model file included."""
+    """Every fault of a site file, in the order of their lines.
+
+    Those of this machine are among them: a missing or changed model file, a time zone that it does not know.
+    """
     document = read_document(path, "a site file")
-    _site_of(document, path.parent)
+    site = _site_of(document, path.parent)
     document.faults += _model_faults(document, path.parent)
+    for number, schedule in enumerate(site.schedules if site else ()):
+        key: KeyPath = ("schedules", number, "time_zone")
+        if allowed := zone_fault(schedule.time_zone):
+            document.faults.append(Fault(line_of(document, key), key_name(key), written_of(document, key), allowed))
     return in_order(document.faults)
 
 
@@ -190,6 +199,7 @@ _STAND_INS: Final[Mapping[str, Any]] = {
     "messaging": {},
     "escalation": {},
     "train_sources": [],
+    "schedules": [],
     "risk": {},
     "camera_hosts": [],
     "cameras[].credentials": None,
@@ -252,6 +262,7 @@ def _settings(keys: SiteKeys, folder: Path) -> SiteSettings:
         messaging=MessagingSettings(**messaging),
         escalation=_escalation(keys.escalation),
         train_sources=train_sources_of(keys.train_sources),
+        schedules=schedules_of(keys.schedules),
         risk=risk_of(keys.risk),
         self_test=SelfTestSettings(**dict(keys.self_test)),
         coverage=coverage_of(keys.coverage, keys.cameras, keys.zones),

@@ -29,6 +29,7 @@ from railwatch.core.types import ZoneKind
 from railwatch.coverage_keys import Aspect, CoverageKeys, People, SmallestPerson
 from railwatch.messaging.endpoints import bind_endpoint, next_port
 from railwatch.risk_keys import Fraction, GroundKeys, RiskKeys, TrainSourceKeys
+from railwatch.schedule_keys import ScheduleKeys
 
 SHA256_PATTERN: Final = r"^[0-9a-f]{64}$"
 CREDENTIALS_PATTERN: Final = r"^(env:[A-Za-z_][A-Za-z0-9_]*|file:.+)$"
@@ -380,6 +381,10 @@ class SiteKeys(Keys):
     train_sources: Annotated[
         list[TrainSourceKeys],
         Field(max_length=64, default_factory=list, description="Who tells where trains are; see risk.md."),
+    ]
+    schedules: Annotated[
+        list[ScheduleKeys],
+        Field(max_length=64, default_factory=list, description="Hours of the day that change severities; see risk.md."),
     ]
     risk: Annotated[RiskKeys, Field(description="When a train makes it an EMERGENCY.")] = RiskKeys()
     self_test: Annotated[SelfTestKeys, Field(description="How the whole chain is tried; see self-test.md.")] = (

@@ -267,10 +267,10 @@ def test_any_mutilated_site_loads_or_is_refused(changes):
         assert site_from_mapping(mapping, Path()).config_rev
 
 
-def test_there_are_fewer_than_forty_keys_for_who_needs_no_escalation_trains_promise_of_coverage_evidence_or_network():
+def test_there_are_fewer_than_forty_keys_for_who_needs_no_escalation_trains_hours_coverage_evidence_or_network():
     """Keys that hold a value: a map or a list of maps is the heading of others."""
     headings = {key.rpartition(".")[0].removesuffix("[]") for key in site_keys()}
-    special = ("escalation", "risk", "train_sources", "cameras[].ground", "evidence")
+    special = ("escalation", "risk", "train_sources", "schedules", "cameras[].ground", "evidence")
     special += ("coverage", "cameras[].aspect", "cameras[].people", "zones[].smallest_person_m")
     special += ("camera_hosts", "cameras[].credentials", "cameras[].transport", "cameras[].ca_file")
     special += ("cameras[].evidence_source",)
@@ -345,3 +345,30 @@ def test_a_zone_option_says_what_is_allowed(text, words):
     with pytest.raises(ConfigError, match=words) as caught:
         parse_zone_option(text, 1, "clip", "here")
     assert f"'{text}' is given" in str(caught.value)
+
+
+def test_a_time_zone_that_this_machine_does_not_know_is_a_fault_of_the_file_and_lets_it_arm(tmp_path):
+    hours = '  - {schedule_id: night, time_zone: Europe/Nowhere, begins: "22:00", ends: "05:00", at_least: WARNING}'
+    (tmp_path / "site.yaml").write_text(f"{GOOD}schedules:\n{hours}\n", encoding="utf-8")
+    faults = [fault for fault in site_faults_of_file(tmp_path / "site.yaml") if fault.key != "model.file"]
+    assert [(fault.key, "must be a time zone that this machine knows" in str(fault)) for fault in faults] == [
+        ("schedules[0].time_zone", True)
+    ]
+    assert load_site(tmp_path / "site.yaml").schedules[0].at_least is Severity.WARNING
+
+
+@pytest.mark.parametrize(
+    ("hours", "words"),
+    [
+        ('begins: "22:00", ends: "5:00", at_least: WARNING', 'a time of day must be "HH:MM"'),
+        ('begins: "22:00", ends: "05:00"', "exactly one of at_least and at_most"),
+        ('begins: "22:00", ends: "05:00", at_most: NOTICE, zone_ids: [nowhere]', "must name zones of the site"),
+        ('begins: "22:00", ends: "05:00", at_most: NOTICE, days: [monday]', "schedules[0].days[0]"),
+    ],
+)
+def test_hours_that_cannot_be_are_refused(tmp_path, hours, words):
+    text = f"{GOOD}schedules:\n  - {{schedule_id: night, time_zone: UTC, {hours}}}\n"
+    (tmp_path / "site.yaml").write_text(text, encoding="utf-8")
+    with pytest.raises(ConfigError) as refused:
+        load_site(tmp_path / "site.yaml")
+    assert words in str(refused.value)

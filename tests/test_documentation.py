@@ -37,6 +37,7 @@ def required_keys(root):
         "cameras[].ground.points[]": "GroundPointKeys",
         "train_sources[]": "TrainSourceKeys",
         "train_sources[].timetable.stops[]": "TimetableStopKeys",
+        "schedules[]": "ScheduleKeys",
         "escalation.groups[]": "EscalationGroupKeys",
         "escalation.rules[]": "EscalationRuleKeys",
     }

@@ -14,7 +14,7 @@ from railwatch.decision.assessing import Outlook, Standing
 from railwatch.decision.clearing import polygon_m
 from railwatch.decision.following import ground_of
 from railwatch.decision.incidents import cameras_of, look_at
-from railwatch.decision.inputs import Possession, Stamped, SystemFault, WorkerLost
+from railwatch.decision.inputs import Hours, Possession, Stamped, SystemFault, WorkerLost
 from railwatch.decision.motion import ground_motion, place_of
 from railwatch.decision.presence import SectionView
 from railwatch.decision.step import DecisionState, section_state
@@ -213,6 +213,9 @@ def _other(value: object) -> Json:
             return {"says": f"{value.source} tells of {about} on {value.rail_track_id}"}
         case Possession():
             return {"says": f"{value.holder} holds {value.rail_track_id} for {value.lasts_s:.0f} s"}
+        case Hours():
+            held = ", ".join(value.schedule_ids or ()) or "none"
+            return {"says": f"schedules that hold: {'nobody is sure' if value.schedule_ids is None else held}"}
         case WorkerLost():
             return {"says": f"cameras {', '.join(value.camera_ids)} are lost: {value.reason}"}
         case SystemFault():

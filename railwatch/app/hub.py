@@ -22,6 +22,7 @@ from railwatch.app.decider import Decider, status_body
 from railwatch.app.evidence_desk import EvidenceDesk
 from railwatch.app.evidence_writer import FOLDER_NAME, EvidenceWriter
 from railwatch.app.feeding import FeedRate, report_of
+from railwatch.app.hours import HoursWatch
 from railwatch.app.inbox import Inbox
 from railwatch.app.notify import Notifier
 from railwatch.app.outward import Asked, Outward, said_of
@@ -87,7 +88,7 @@ class Hub:
         self._reload: Reload | None = None
         self._reading = self._reload_again = False
         self._reloads = 0
-        self._feed_rate = FeedRate()
+        self._feed_rate, self._hours = FeedRate(), HoursWatch(self._trouble)
         self._reload_fault: str | None = None
         self._stack = ExitStack()
         with self._closing_on_failure():
@@ -138,6 +139,9 @@ class Hub:
         if self._now_s >= self._tick_s:
             self._tick_s = self._now_s + TICK_S
             self._decider.feed(Tick(self._now_s), self._now_s)
+            hours = self._hours.turn(self.site.schedules, self._now_s)
+            if hours is not None:
+                self._decider.feed(hours, self._now_s)
             consumers = self._outward.consumers()
             if consumers is not None:
                 self._decider.feed(consumers, self._now_s)

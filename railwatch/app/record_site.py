@@ -6,6 +6,7 @@ from dataclasses import asdict
 from typing import Any, Final
 
 from railwatch.core.ground import GroundPlane
+from railwatch.core.schedules import ScheduleSettings
 from railwatch.core.settings import SiteSettings
 
 SITE_VERSION: Final = 1
@@ -44,6 +45,7 @@ def site_to_mapping(site: SiteSettings) -> dict[str, Any]:
         "train_sources": [
             {**asdict(source), "rail_track_ids": list(source.rail_track_ids)} for source in site.train_sources
         ],
+        "schedules": [_schedule(schedule) for schedule in site.schedules],
         "risk": asdict(site.risk),
         "self_test": asdict(site.self_test),
         **({"evidence": {"record": True}} if site.evidence.record else {}),
@@ -54,6 +56,16 @@ def site_to_mapping(site: SiteSettings) -> dict[str, Any]:
                 for rule in site.escalation.rules
             ],
         },
+    }
+
+
+def _schedule(schedule: ScheduleSettings) -> dict[str, Any]:
+    return {
+        **asdict(schedule),
+        "days": [day.value for day in schedule.days],
+        "zone_ids": list(schedule.zone_ids),
+        "at_least": schedule.at_least and schedule.at_least.value,
+        "at_most": schedule.at_most and schedule.at_most.value,
     }
 
 

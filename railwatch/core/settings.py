@@ -17,6 +17,7 @@ from railwatch.core.evidence import EvidenceSettings
 from railwatch.core.ground import GroundPlane
 from railwatch.core.provider import Provider
 from railwatch.core.risk_settings import RiskSettings, TrainSourceSettings
+from railwatch.core.schedules import ScheduleSettings, schedule_faults
 from railwatch.core.self_test import SelfTestSettings
 from railwatch.core.timetables import TimetableSettings
 from railwatch.core.types import Zone, ZoneKind
@@ -239,6 +240,7 @@ class SiteSettings:
     messaging: MessagingSettings = MessagingSettings()
     escalation: EscalationSettings = EscalationSettings()
     train_sources: tuple[TrainSourceSettings, ...] = ()
+    schedules: tuple[ScheduleSettings, ...] = ()
     risk: RiskSettings = field(default_factory=RiskSettings)
     self_test: SelfTestSettings = field(default_factory=SelfTestSettings)
     coverage: CoverageSettings = field(default_factory=CoverageSettings)
@@ -247,8 +249,7 @@ class SiteSettings:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "groups", MappingProxyType({k: tuple(v) for k, v in self.groups.items()}))
-        faults = site_faults(self)
-        if faults:
+        if faults := site_faults(self):
             raise SiteFaultsError(faults)
 
     @property
@@ -263,6 +264,7 @@ def site_faults(site: SiteSettings) -> list[SiteFault]:
         *_name_faults(site),
         *_zone_faults(site),
         *_group_faults(site),
+        *(SiteFault(*f) for f in schedule_faults(site.schedules, {zone.zone_id for zone in site.zones})),
         *_escalation_faults(site.escalation),
     ]
 
@@ -292,6 +294,7 @@ def canonical_json(site: SiteSettings) -> str:
             "incidents": asdict(site.incidents),
             "escalation": asdict(site.escalation),
             "train_sources": [asdict(source) for source in site.train_sources],
+            "schedules": [asdict(schedule) for schedule in site.schedules],
             "risk": asdict(site.risk),
             "self_test": asdict(site.self_test),
         }
@@ -385,9 +388,7 @@ def _escalation_faults(escalation: EscalationSettings) -> list[SiteFault]:
     ]
     faults += [SiteFault(path, f"a severity must have one rule, but {name} has two") for path, name in _repeated(rules)]
     if escalation.rules and not escalation.groups:
-        text = (
-            "escalation.groups must name at least one group where there are rules, but is empty: nobody could be told"
-        )
+        text = "escalation.groups must name a group where there are rules, but is empty: nobody could be told"
         faults.append(SiteFault(("escalation", "groups"), text))
     return faults
 

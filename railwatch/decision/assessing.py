@@ -6,9 +6,10 @@ from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
 from railwatch.core.settings import SiteSettings
-from railwatch.core.types import Assessment, ZoneKind
+from railwatch.core.types import Assessment
 from railwatch.decision.braking import stop_from
 from railwatch.decision.clearing import Clearing
+from railwatch.decision.hours import NO_BOUNDS, Bounds, bounds_of
 from railwatch.decision.risk import Situation, severity_of
 from railwatch.decision.trains import Reports, Sighting, TrainBelief, belief_of
 from railwatch.decision.zones import Hit
@@ -22,12 +23,15 @@ class Standing(NamedTuple):
     dwell_s: float
 
 
-def assess(site: SiteSettings, standing: Standing, train: TrainBelief, *, possession: bool) -> Assessment:
+def assess(
+    site: SiteSettings, standing: Standing, train: TrainBelief, *, possession: bool, bounds: Bounds = NO_BOUNDS
+) -> Assessment:
     """How dangerous it is, by which rule, and why; pure, and the same for the same values."""
     hit, clearing, dwell_s = standing
     stop = None if train.speed_mps is None else stop_from(train.speed_mps, site.risk.brakes)
     situation = Situation(hit.zone.kind, clearing, train, stop, site.severity_without_trains, site.risk)
-    rule, severity = severity_of(situation, possession=possession)
+    rule, severity = severity_of(situation, possession=possession, bounds=bounds)
+    changed = bounds.why and severity is not severity_of(situation, possession=possession)[1]
     return Assessment(
         hit.track.track_id,
         hit.zone.zone_id,
@@ -37,20 +41,20 @@ def assess(site: SiteSettings, standing: Standing, train: TrainBelief, *, posses
         None if train.eta_s is None else situation.time_to_clear_s,
         train.eta_s,
         situation.margin_s,
-        _why(situation, possession=possession),
+        ", ".join(filter(None, (_why(situation, possession=possession), bounds.why if changed else ""))),
     )
 
 
 def gravest(standings: Iterable[Standing]) -> tuple[Standing, ...]:
-    """Of those in zones of one kind on one rail track: one who is taken to stay, and the one who leaves last.
+    """Of those in one zone: one who is taken to stay, and the one who leaves last.
 
     Nobody there has a higher severity than both: it never falls with the time until somebody is out of danger (see
     `risk`).
     """
-    found: dict[tuple[ZoneKind, str | None, bool], Standing] = {}
+    found: dict[tuple[str, bool], Standing] = {}
     for standing in standings:
-        zone, seconds = standing.hit.zone, standing.clearing.seconds
-        key = (zone.kind, zone.rail_track_id, seconds is None)
+        seconds = standing.clearing.seconds
+        key = (standing.hit.zone.zone_id, seconds is None)
         last = found.get(key)
         if last is None or (seconds or 0.0) > (last.clearing.seconds or 0.0):
             found[key] = standing
@@ -91,7 +95,8 @@ def _leaving(clearing: Clearing, assumed_stay_s: float) -> str:
 class Outlook:
     """What is believed of trains and possessions at one moment; asked for every object, so answers are kept.
 
-    `sightings` are those of all cameras; `possessions` the rail tracks that workers hold now.
+    `sightings` are those of all cameras; `possessions` the rail tracks that workers hold now, `holding` the schedules
+    that hold now (None: nobody is sure).
     """
 
     def __init__(
@@ -101,9 +106,12 @@ class Outlook:
         sightings: Iterable[Sighting],
         possessions: Mapping[str, str],
         now_s: float,
+        holding: frozenset[str] | None = None,
     ) -> None:
         self._site, self._reports, self._now_s = site, reports, now_s
         self._sightings, self._possessions = tuple(sightings), possessions
+        self._holding = holding
+        self._bounds: dict[str, Bounds] = {}
         self._beliefs: dict[tuple[str, str | None], TrainBelief] = {}
 
     def train(self, section_id: str, rail_track_id: str | None) -> TrainBelief:
@@ -119,4 +127,10 @@ class Outlook:
         """How dangerous a standing is now."""
         zone = standing.hit.zone
         held = zone.rail_track_id in self._possessions
-        return assess(self._site, standing, self.train(zone.section_id, zone.rail_track_id), possession=held)
+        train = self.train(zone.section_id, zone.rail_track_id)
+        return assess(self._site, standing, train, possession=held, bounds=self._bounds_in(zone.zone_id))
+
+    def _bounds_in(self, zone_id: str) -> Bounds:
+        if zone_id not in self._bounds:
+            self._bounds[zone_id] = bounds_of(self._site.schedules, zone_id, self._holding)
+        return self._bounds[zone_id]

@@ -15,6 +15,9 @@ MAX_REASON_LENGTH: Final = 500
 MAX_POSSESSION_S: Final = 12 * 3600.0
 """A possession that is forgotten ends with the shift."""
 
+MAX_HOURS_S: Final = 3600.0
+"""What the hub last said of the hours holds for no longer than this."""
+
 
 @dataclass(frozen=True, slots=True)
 class Tick:
@@ -109,6 +112,21 @@ class Possession:
 
 
 @dataclass(frozen=True, slots=True)
+class Hours:
+    """Which schedules hold by the clock of the hub's machine; None: nobody is sure of the time.
+
+    After `lasts_s` seconds without another one nobody is sure any more.
+    """
+
+    schedule_ids: tuple[str, ...] | None
+    lasts_s: float
+
+    def __post_init__(self) -> None:
+        if not 0.0 <= self.lasts_s <= MAX_HOURS_S:
+            raise ValueError(f"lasts_s must be 0 to {MAX_HOURS_S:g}, but is {self.lasts_s}")
+
+
+@dataclass(frozen=True, slots=True)
 class Probe:
     """A self-test of a camera begins, and must be passed within `within_s` seconds."""
 
@@ -156,6 +174,7 @@ Input = (
     | ConfigChange
     | TrainReport
     | Possession
+    | Hours
     | Probe
     | ProbeSight
     | ProbeHeard

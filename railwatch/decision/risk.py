@@ -15,6 +15,7 @@ from railwatch.core.risk_settings import RiskSettings
 from railwatch.core.types import ZoneKind
 from railwatch.decision.braking import Stop
 from railwatch.decision.clearing import Clearing
+from railwatch.decision.hours import NO_BOUNDS, Bounds
 from railwatch.decision.trains import TrainBelief
 
 
@@ -103,11 +104,11 @@ RULES: Final[tuple[Rule, ...]] = (
 """The severity table. Missing information never lowers a severity: a failed source is a train now (see `trains`)."""
 
 
-def severity_of(situation: Situation, *, possession: bool = False) -> tuple[Rule, Severity]:
-    """The first row that holds, and the severity.
+def severity_of(situation: Situation, *, possession: bool = False, bounds: Bounds = NO_BOUNDS) -> tuple[Rule, Severity]:
+    """The first row that holds, and the severity, within the bounds of the hours.
 
     Under a possession what is not an EMERGENCY is a NOTICE: workers are meant to be there, but a train is not.
     """
     rule = next(rule for rule in RULES if rule.kind is situation.kind and rule.holds(situation))
-    severity = rule.severity(situation)
+    severity = bounds.on(rule.severity(situation), train=situation.train.eta_s is not None)
     return rule, Severity.NOTICE if possession and severity is not Severity.EMERGENCY else severity

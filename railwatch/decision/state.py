@@ -19,6 +19,13 @@ from railwatch.decision.telling import Letterhead
 from railwatch.decision.trains import NO_REPORTS, Reports
 
 
+class Holding(NamedTuple):
+    """Which schedules hold (None: nobody is sure), and until when that counts on the hub's clock."""
+
+    schedule_ids: frozenset[str] | None = None
+    until_s: float = 0.0
+
+
 class Held(NamedTuple):
     """A possession: who holds the track, and until when on the hub's clock."""
 
@@ -32,8 +39,8 @@ class DecisionState:
 
     `doubtful` are sections with an incident of an earlier run of the hub in which nobody has been seen since, nor the
     track observed for the off-delay: they are not CLEAR. `missing` tells since when nobody of a group is connected.
-    `reports` are the last ones of every source of trains, `possessions` those of workers by rail track. `probes` are
-    the self-tests by camera.
+    `reports` are the last ones of every source of trains, `possessions` those of workers by rail track, `hours` the
+    schedules that hold. `probes` are the self-tests by camera.
     """
 
     site: SiteSettings
@@ -48,6 +55,7 @@ class DecisionState:
     missing: Mapping[str, float] = field(default_factory=lambda: MappingProxyType({}))
     reports: Reports = field(default_factory=lambda: NO_REPORTS)
     possessions: Mapping[str, Held] = field(default_factory=lambda: MappingProxyType({}))
+    hours: Holding = field(default_factory=Holding)
     probes: Mapping[str, Probing] = field(default_factory=lambda: MappingProxyType({}))
 
     def probing(self, camera_id: str) -> Probing:
@@ -62,6 +70,7 @@ class DecisionState:
             [sighting for memory in self.cameras.values() for sighting in memory.following.sightings],
             {track: held.holder for track, held in self.possessions.items() if held.until_s > self.now_s},
             self.now_s,
+            self.hours.schedule_ids if self.hours.until_s > self.now_s else None,
         )
 
 

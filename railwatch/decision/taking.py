@@ -15,6 +15,7 @@ from railwatch.decision.inputs import (
     Acknowledge,
     ConfigChange,
     Consumers,
+    Hours,
     Input,
     Possession,
     Probe,
@@ -26,7 +27,7 @@ from railwatch.decision.inputs import (
 )
 from railwatch.decision.presence import CameraMemory, blinded, observe, tracked
 from railwatch.decision.probing import Probing, begun, ended, heard, overdue, sighted
-from railwatch.decision.state import DecisionState, Held
+from railwatch.decision.state import DecisionState, Held, Holding
 from railwatch.decision.trains import hear, why_not
 
 
@@ -55,11 +56,8 @@ def take(state: DecisionState, value: Input) -> tuple[DecisionState, IncidentKey
             state = replace(state, missing=MappingProxyType(missing))
         case ConfigChange():
             state = _reconfigured(state, value.site)
-        case TrainReport():
-            state = _heard(state, value)
-        case Possession():
-            held = Held(value.holder, state.now_s + value.lasts_s)
-            state = replace(state, possessions=MappingProxyType({**state.possessions, value.rail_track_id: held}))
+        case TrainReport() | Possession() | Hours():
+            state = _told(state, value)
         case Probe() | ProbeSight() | ProbeHeard() | ProbeEnded():
             state = _probed(state, value)
         case _:
@@ -91,10 +89,18 @@ def _timed_out(state: DecisionState) -> DecisionState:
     return replace(state, cameras=MappingProxyType({**state.cameras, **silent})) if silent else state
 
 
-def _heard(state: DecisionState, report: TrainReport) -> DecisionState:
-    if why_not(state.site, state.reports, report):
-        return state
-    return replace(state, reports=hear(state.reports, report, state.now_s))
+def _told(state: DecisionState, value: TrainReport | Possession | Hours) -> DecisionState:
+    """What is said of trains, of workers who hold a track, and of the time of day."""
+    match value:
+        case TrainReport():
+            taken = not why_not(state.site, state.reports, value)
+            return replace(state, reports=hear(state.reports, value, state.now_s)) if taken else state
+        case Possession():
+            held = Held(value.holder, state.now_s + value.lasts_s)
+            return replace(state, possessions=MappingProxyType({**state.possessions, value.rail_track_id: held}))
+        case Hours():
+            ids = None if value.schedule_ids is None else frozenset(value.schedule_ids)
+            return replace(state, hours=Holding(ids, state.now_s + value.lasts_s))
 
 
 def _probed(state: DecisionState, value: Probe | ProbeSight | ProbeHeard | ProbeEnded) -> DecisionState:
@@ -172,6 +178,7 @@ def _reconfigured(state: DecisionState, site: SiteSettings) -> DecisionState:
         site=site,
         head=head,
         cameras=MappingProxyType(cameras),
+        hours=state.hours if site.schedules == state.site.schedules else Holding(),  # an ID may mean other hours now
         occupied=state.occupied & set(site.sections),
         doubtful=state.doubtful & set(site.sections),
         missing=MappingProxyType({name: since_s for name, since_s in state.missing.items() if name in groups}),

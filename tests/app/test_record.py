@@ -22,6 +22,7 @@ from railwatch.decision.inputs import (
     Acknowledge,
     ConfigChange,
     Consumers,
+    Hours,
     Possession,
     Stamped,
     SystemFault,
@@ -50,6 +51,7 @@ inputs = st.one_of(
     st.just(ConfigChange(WITHOUT_SECRETS)),
     st.just(TrainReport("t1", "east", None, 100.0, 20.5, "feed", 3, 0.25, authoritative=True)),
     st.just(Possession("t1", "Anna", 60.0)),
+    st.builds(Hours, st.none() | st.lists(st.text(max_size=5), max_size=3).map(tuple), st.floats(0.0, 60.0)),
 )
 
 

@@ -64,7 +64,7 @@ def test_nobody_is_in_greater_danger_than_the_gravest(people, said, stay_s, aske
         assert max(all_of_them, default=None) == max(the_worst, default=None)
 
 
-def test_the_gravest_are_one_a_kind_and_track_and_the_first_of_equals():
+def test_the_gravest_are_one_a_zone_and_the_first_of_equals():
     first = Standing(Hit(track(0.5, 1), ZONES[0]), Clearing(5.0, Behaviour.CROSSING), 0.0)
     equal = Standing(Hit(track(0.5, 2), ZONES[0]), Clearing(5.0, Behaviour.CROSSING), 0.0)
     sooner = Standing(Hit(track(0.5, 3), ZONES[0]), Clearing(4.0, Behaviour.CROSSING), 0.0)
