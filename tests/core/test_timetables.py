@@ -70,6 +70,12 @@ def test_a_train_runs_on_its_days_and_is_missing_on_those_that_are_taken_away():
     assert (service.begins, service.ends) == (date(2026, 1, 1), date(2026, 2, 3))
 
 
+def test_a_day_on_which_it_does_not_run_has_no_moment():
+    days = [date(2026, 1, 5), date(2026, 1, 6)]
+    assert instants(table(36_000, Service(frozenset({0}))), BERLIN, days) == {UP: [at("2026-01-05T09:00")]}
+    assert instants(table(36_000, Service(frozenset())), BERLIN, days) == {UP: []}
+
+
 def test_nothing_is_known_of_days_that_one_way_does_not_reach_to():
     calls = (
         Call(UP, 0, Service(first=date(2026, 1, 1), last=date(2026, 3, 1))),
