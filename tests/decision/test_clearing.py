@@ -58,6 +58,16 @@ def test_in_doubt_it_stays(motion, options, behaviour):
     assert clear(motion, **options) == (None, behaviour)
 
 
+def test_the_time_is_the_longest_way_at_the_slowest_speed_of_two_deviations():
+    turn = math.atan2(0.4, 1.5)
+    assert clear(moving(-1.0, 50.0, 1.5, 0.0, 0.2)).seconds == pytest.approx((3.0 / math.cos(turn) + BODY_M) / 1.1)
+
+
+def test_who_may_stand_by_one_deviation_is_told_to_stand():
+    assert clear(moving(0, 50, 0.45, 0, 0.2)).behaviour is Behaviour.STANDING
+    assert clear(moving(0, 50, 0.55, 0, 0.2)).behaviour is Behaviour.UNKNOWN
+
+
 def test_who_is_outside_and_walks_away_is_out_at_once_but_for_the_body():
     assert clear(moving(5.0, 50.0, 1.0, 0.0)).seconds == pytest.approx(BODY_M)
 
