@@ -209,7 +209,7 @@ def quantised(model: onnx.ModelProto, pictures: Pictures) -> onnx.ModelProto:
             part = next(self.parts, None)
             return None if part is None else {"pixels": part.transpose(0, 3, 1, 2).astype(np.float32) / np.float32(255)}
 
-    with tempfile.TemporaryDirectory(prefix="classifiers-int8-") as folder:
+    with tempfile.TemporaryDirectory(prefix="classifiers-int8-") as folder, graph.quietly():
         plain, small = Path(folder) / "fp32.onnx", Path(folder) / "int8.onnx"
         onnx.save(model, plain)
         quantize_static(

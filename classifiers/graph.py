@@ -10,7 +10,8 @@ from __future__ import annotations
 import io
 import logging
 import warnings
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any, Final
 
 import onnx
@@ -35,20 +36,27 @@ class _Half(nn.Module):
         return logits.float()
 
 
+@contextmanager
+def quietly() -> Iterator[None]:
+    """Without the log lines of libraries that speak of themselves."""
+    before = logging.root.manager.disable
+    logging.disable(logging.WARNING)
+    try:
+        yield
+    finally:
+        logging.disable(before)
+
+
 def core(network: nn.Module, size: int, *, half: bool = False) -> onnx.ModelProto:
     """The network alone: `pixels` float [N, 3, S, S] in 0 to 1 to `network_logits`, any N, weights inside."""
     shown = _Half(network) if half else network
     with warnings.catch_warnings(), torch.inference_mode(mode=False), torch.no_grad():
         warnings.simplefilter("ignore")  # of torch's exporter about itself
-        before = logging.root.manager.disable
-        logging.disable(logging.WARNING)
-        try:
+        with quietly():
             program = torch.onnx.export(
                 shown.eval(), (torch.rand(2, 3, size, size),), dynamo=True, external_data=False, verbose=False,
                 input_names=[_PIXELS], output_names=[_LOGITS], dynamic_shapes=({0: torch.export.Dim("N")},),
             )  # fmt: skip
-        finally:
-            logging.disable(before)
     assert program is not None  # noqa: S101 - with dynamo a program comes back
     file = io.BytesIO()
     onnx.save(program.model_proto, file)
