@@ -26,6 +26,7 @@ from railwatch.evidence.links import (
     BEGUN,
     CHAIN_NAME,
     KEPT,
+    MAX_LINE,
     NAME_PATTERN,
     REMOVED,
     Chain,
@@ -115,9 +116,9 @@ class EvidenceStore:
 
     @property
     def size(self) -> int:
-        """Bytes of the disk that all of it takes."""
+        """Bytes of the disk that all of it takes, the next line of the chain among them."""
         pieces = sum(link.size for link in self._standing.values()) + sum(self._strays.values())
-        return pieces + _blocks(os.fstat(self._handle).st_size) + SPARE_BYTES
+        return pieces + _blocks(os.fstat(self._handle).st_size + MAX_LINE) + SPARE_BYTES
 
     def keep(self, evidence_id: str, files: Sequence[EvidenceFile], about: Mapping[str, Any]) -> Link:
         """Keep a piece of evidence; what it was given in the chain. `about` becomes part of the manifest.
@@ -128,7 +129,7 @@ class EvidenceStore:
         if evidence_id in self._standing or final.exists():
             raise EvidenceError(f"evidence {evidence_id} must be new, but is there already")
         manifest = self._manifest(evidence_id, files, about)
-        size = _blocks(len(manifest)) + sum(_blocks(len(file.content)) for file in files) + _BLOCK
+        size = _taken(len(manifest)) + sum(_taken(len(file.content)) for file in files) + _BLOCK
         self.make_room(size)
         # What is let go is written into the chain, so the manifest is made behind it.
         manifest = self._manifest(evidence_id, files, about)
@@ -283,7 +284,7 @@ class EvidenceStore:
             return
         content, document = manifest
         if (document.get("number"), document.get("previous")) == (last.number + 1, last.seal):
-            size = sum(_blocks(file.stat().st_size) for file in path.iterdir()) + _BLOCK
+            size = sum(_taken(file.stat().st_size) for file in path.iterdir()) + _BLOCK
             self._tell_kept(path.name, content, size)
         elif any(link.kind == REMOVED and link.evidence_id == path.name for link in self._read().links):
             _remove(path)
@@ -340,6 +341,11 @@ def _private(path: str, flags: int) -> int:
 def _blocks(size: int) -> int:
     """What a file takes on the disk: whole blocks."""
     return -(-size // _BLOCK) * _BLOCK
+
+
+def _taken(size: int) -> int:
+    """The most that a file takes: whole blocks, and one for the list of its pieces where it lies scattered."""
+    return _blocks(size) + _BLOCK
 
 
 def _sync(folder: Path) -> None:
