@@ -98,9 +98,8 @@ def _told(state: DecisionState, value: TrainReport | Possession | Hours) -> Deci
         case Possession():
             held = Held(value.holder, state.now_s + value.lasts_s)
             return replace(state, possessions=MappingProxyType({**state.possessions, value.rail_track_id: held}))
-        case Hours():
-            ids = None if value.schedule_ids is None else frozenset(value.schedule_ids)
-            return replace(state, hours=Holding(ids, state.now_s + value.lasts_s))
+    ids = None if value.schedule_ids is None else frozenset(value.schedule_ids)
+    return replace(state, hours=Holding(ids, state.now_s + value.lasts_s))
 
 
 def _probed(state: DecisionState, value: Probe | ProbeSight | ProbeHeard | ProbeEnded) -> DecisionState:

@@ -62,3 +62,9 @@ def test_a_refusal_never_repeats_a_secret(text):
     with pytest.raises(ValueError, match="must") as caught:
         parse_address(text)
     assert "secret" not in str(caught.value)
+
+
+@pytest.mark.parametrize("host", ["[12345::1]", "[v1.a:b]", "-i", "cam_1", "", "[cam]"])
+def test_a_host_must_be_a_name_or_a_number(host):
+    with pytest.raises(ValueError, match="must"):
+        parse_address(f"rtsp://{host}/1")

@@ -131,3 +131,19 @@ def test_canonical_text_has_sorted_keys_and_plain_values():
     text = canonical_json(SITE)
     assert text.startswith('{"alarm_groups":["person","animal"],"camera_timeout_s":2.0,"cameras":[{"camera_id":"cam"')
     assert '"kind":"track"' in text
+
+
+def test_a_camera_is_opened_anew_when_anything_of_its_stream_changes():
+    from dataclasses import replace
+
+    camera = CameraSettings("east", "rtsp://cam/1")
+    assert replace(camera, required=False, worker_group="other").stream == camera.stream
+    for change in (
+        {"source": "rtsp://cam/2"},
+        {"credentials": "env:CAM"},
+        {"transport": "udp"},
+        {"evidence_source": "rtsp://cam/0"},
+        {"ca_file": "ca.pem"},
+        {"allowed_hosts": ("10.0.0.0/8",)},
+    ):
+        assert replace(camera, **change).stream != camera.stream
