@@ -38,6 +38,7 @@ from railwatch.core.settings import (
 )
 from railwatch.core.types import Zone, ZoneKind
 from railwatch.coverage_keys import coverage_of
+from railwatch.escalation_keys import EscalationKeys
 from railwatch.key_faults import (
     fault_of,
     follows,
@@ -51,7 +52,7 @@ from railwatch.key_faults import (
 )
 from railwatch.risk_keys import ground_of, risk_of, train_sources_of
 from railwatch.schedule_keys import schedules_of
-from railwatch.site_keys import CameraKeys, EscalationKeys, SiteKeys, ZoneKeys
+from railwatch.site_keys import CameraKeys, SiteKeys, ZoneKeys
 from railwatch.strict_yaml import Document, Fault, key_name, shown
 from railwatch.timetable_keys import timetable_of
 
@@ -206,6 +207,7 @@ _STAND_INS: Final[Mapping[str, Any]] = {
     "cameras[].transport": "tcp",
     "cameras[].evidence_source": None,
     "cameras[].ca_file": None,
+    "cameras[].vitals_off": [],
     "self_test": {},
     "coverage": {},
     "evidence": {},
@@ -285,6 +287,7 @@ def _camera(keys: CameraKeys, folder: Path, hosts: tuple[str, ...]) -> CameraSet
             "credentials": _credentials(keys.credentials, folder),
             "ca_file": None if keys.ca_file is None else str(folder / keys.ca_file),
             "allowed_hosts": hosts,
+            "vitals_off": tuple(check.value for check in keys.vitals_off),
             "ground": None if keys.ground is None else ground_of(keys.ground),
         }
     )

@@ -12,7 +12,7 @@ from pydantic import AfterValidator, Field, model_validator
 
 from railwatch.base_keys import ID_PATTERN, Id, Keys
 from railwatch.core.address import is_address, parse_address
-from railwatch.core.alerts import AckLevel, Severity
+from railwatch.core.alerts import Severity
 from railwatch.core.errors import MessagingError
 from railwatch.core.evidence import EvidenceSettings, MaskedClips
 from railwatch.core.geometry import check_polygon
@@ -26,7 +26,9 @@ from railwatch.core.settings import (
     TrackerSettings,
 )
 from railwatch.core.types import ZoneKind
+from railwatch.core.vital_checks import VitalCheck
 from railwatch.coverage_keys import Aspect, CoverageKeys, People, SmallestPerson
+from railwatch.escalation_keys import EscalationKeys
 from railwatch.messaging.endpoints import bind_endpoint, next_port
 from railwatch.risk_keys import Fraction, GroundKeys, RiskKeys, TrainSourceKeys
 from railwatch.schedule_keys import ScheduleKeys
@@ -104,6 +106,14 @@ class CameraKeys(Keys):
     ca_file: Annotated[
         Text | None, Field(description="Certificates that are good for rtsps and https; else those of the machine.")
     ] = None
+    vitals_off: Annotated[
+        list[Annotated[VitalCheck, Field(strict=False)]],
+        Field(
+            max_length=len(VitalCheck),
+            default_factory=list,
+            description="Checks of its picture that are not made; see vitals.md.",
+        ),
+    ]
 
 
 class ZoneKeys(Keys):
@@ -279,46 +289,6 @@ class EvidenceKeys(Keys):
     min_free_gib: Annotated[
         float, Field(ge=0.0, le=100000.0, description="The oldest is let go when less of the disk would be free, GiB.")
     ] = _EVIDENCE.min_free_gib
-
-
-class EscalationGroupKeys(Keys):
-    """People who are told together."""
-
-    group_id: Annotated[Id, Field(description="Name of the group; alerts say to which groups they went.")]
-    keys: Annotated[
-        list[Id],
-        Field(
-            max_length=100,
-            default_factory=list,
-            description="Names of the keys whose acknowledgements come from this group; without any, everybody's do.",
-        ),
-    ]
-    required: Annotated[bool, Field(description="Whether it is an alarm when nobody of the group is connected.")] = True
-
-
-class EscalationRuleKeys(Keys):
-    """What must come back for incidents of one severity and above."""
-
-    severity: Annotated[Severity, Field(strict=False, description="The severity from which on the rule counts.")]
-    level: Annotated[AckLevel, Field(strict=False, description="How far the incident must come.")]
-    within_s: Annotated[
-        float, Field(gt=0.0, le=3600.0, description="Seconds after which it goes to the next group otherwise.")
-    ]
-
-
-class EscalationKeys(Keys):
-    """Who is told, in which order, and what must come back."""
-
-    groups: Annotated[
-        list[EscalationGroupKeys],
-        Field(
-            max_length=16, default_factory=list, description="Groups of people, in the order in which they are told."
-        ),
-    ]
-    rules: Annotated[
-        list[EscalationRuleKeys],
-        Field(max_length=3, default_factory=list, description="What must come back, for each severity."),
-    ]
 
 
 def _site_default(name: str) -> Any:  # noqa: ANN401 - as many types as there are keys

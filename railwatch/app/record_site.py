@@ -22,6 +22,7 @@ def site_to_mapping(site: SiteSettings) -> dict[str, Any]:
         "camera_timeout_s": site.camera_timeout_s,
         "cameras": [
             {"camera_id": c.camera_id, "source": "recorded", "required": c.required, "ground": _ground(c.ground)}
+            | ({"vitals_off": list(c.vitals_off)} if c.vitals_off else {})
             for c in site.cameras
         ],
         "sections": list(site.sections),

@@ -74,6 +74,7 @@ class Watch:
                 self._camera_id,
                 Tracker(self.site.tracker, self._detector.class_names, self.site.groups),
                 self.site.zones,
+                vitals_off=self.site.cameras[0].vitals_off,
             )
             epoch = Epoch(_run_id(self.site, options.source), 1)
             self._state = start(self.site, epoch, sha256, 0.0)

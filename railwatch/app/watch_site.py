@@ -16,6 +16,7 @@ from railwatch.core.provider import Provider
 from railwatch.core.risk_settings import RiskSettings
 from railwatch.core.settings import CameraSettings, MessagingSettings, ModelSettings, SiteSettings
 from railwatch.core.types import Zone, ZoneKind
+from railwatch.core.vital_checks import VitalCheck
 from railwatch.perception.manifest import default_model
 
 CAMERA_ID: Final = "camera"
@@ -98,7 +99,12 @@ def _site_of_options(options: WatchOptions) -> SiteSettings:
         return SiteSettings(
             site_id="watch",
             severity_without_trains=Severity.WARNING,
-            cameras=(CameraSettings(CAMERA_ID, options.source, credentials=options.credentials),),
+            cameras=(
+                # Nobody says that the camera is fixed: many a clip is taken by hand.
+                CameraSettings(
+                    CAMERA_ID, options.source, credentials=options.credentials, vitals_off=(VitalCheck.MOVED.value,)
+                ),
+            ),
             sections=(SECTION_ID,),
             zones=zones,
             model=_model(ModelSettings("" if options.model else str(default_model())), options),

@@ -228,12 +228,13 @@ class Worker:
 
     def _assign(self, order: WorkerOrder) -> None:
         detector = self._engine()
+        off = {camera.camera_id: camera.vitals_off for camera in order.cameras}
         for name in self._readers:
             zones = tuple(zone for zone in order.zones if zone.camera_id == name)
             if name not in self._pipelines:
                 tracker = Tracker(order.tracker, detector.class_names, order.groups)
                 self._pipelines[name] = CameraPipeline(name, tracker, zones)
-            self._pipelines[name].reassign(zones, self._worker_epoch)
+            self._pipelines[name].reassign(zones, self._worker_epoch, off[name])
 
     def _arm(self, body: dict[str, Any]) -> dict[str, Any]:
         if self._order is None or body.get("config_rev") != self._order.config_rev:

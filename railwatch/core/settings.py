@@ -69,7 +69,7 @@ class CameraSettings:
     Cameras of one `worker_group` are served by one perception worker, which runs them through one detector together.
     `credentials` names where user name and password are kept (env:NAME or file:PATH), `transport` is tcp or udp,
     `evidence_source` a second stream of the same camera that is only recorded, `ca_file` whose certificates are good
-    for it, and `allowed_hosts` the hosts, addresses and networks that may be connected to (empty: any camera's).
+    for it, `allowed_hosts` those that may be connected to (empty: any camera's), `vitals_off` checks that are not made.
     """
 
     camera_id: str
@@ -82,6 +82,7 @@ class CameraSettings:
     evidence_source: str | None = None
     ca_file: str | None = None
     allowed_hosts: tuple[str, ...] = ()
+    vitals_off: tuple[str, ...] = ()
 
     @property
     def stream(self) -> tuple[object, ...]:
@@ -273,8 +274,7 @@ def canonical_json(site: SiteSettings) -> str:
     """The decisive part of the settings as JSON with sorted keys and no spaces; equal text means equal decisions.
 
     Left out are the sockets (`messaging`), what zones must cover, timetables (their reports are inputs), which worker
-    serves a camera, what is blurred for people, what evidence is kept, and where pictures and model file lie (the
-    model's hash stays).
+    serves a camera, what is blurred, what evidence is kept, where pictures and model file lie (the model's hash stays).
     """
     plain = _plain(
         {
@@ -282,6 +282,7 @@ def canonical_json(site: SiteSettings) -> str:
             "severity_without_trains": site.severity_without_trains,
             "cameras": [
                 {"camera_id": c.camera_id, "required": c.required, "ground": c.ground and asdict(c.ground)}
+                | ({"vitals_off": sorted(c.vitals_off)} if c.vitals_off else {})
                 for c in site.cameras
             ],
             "sections": site.sections,

@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from time import perf_counter
 from typing import Final
 
-from railwatch.core.alerts import CameraState
 from railwatch.core.geometry import contains, ground_point
 from railwatch.core.types import (
     MAX_TRACKS,
@@ -26,8 +25,10 @@ from railwatch.core.types import (
     Zone,
     ZoneKind,
 )
+from railwatch.core.vital_checks import VitalCheck
 from railwatch.perception.source import Source
 from railwatch.perception.tracker import Tracker
+from railwatch.perception.vitals import CameraVitals
 
 READ_AHEAD: Final = 2
 """Frames decoded and sampled ahead while the model runs: one being filled, one ready."""
@@ -106,19 +107,36 @@ class FrameRate:
 
 
 class CameraPipeline:
-    """Everything that remembers something of one camera: its tracker and its frame rate.
+    """Everything that remembers something of one camera: its tracker, its vitals and its frame rate.
 
-    `zones` are those of the camera; they only decide which tracks come first when there are more than fit.
+    `zones` are those of the camera; they decide which tracks come first when there are more than fit. `vitals_off`:
+    checks of the picture that are not made (values of VitalCheck).
     """
 
-    def __init__(self, camera_id: str, tracker: Tracker, zones: tuple[Zone, ...], worker_epoch: int = 1) -> None:
+    def __init__(
+        self,
+        camera_id: str,
+        tracker: Tracker,
+        zones: tuple[Zone, ...],
+        worker_epoch: int = 1,
+        vitals_off: tuple[str, ...] = (),
+    ) -> None:
         self.camera_id = camera_id
         self._tracker = tracker
         self._rate = FrameRate()
-        self.reassign(zones, worker_epoch)
+        self._drawn: tuple[Zone, ...] = zones
+        self._vitals = CameraVitals()
+        self.reassign(zones, worker_epoch, vitals_off)
 
-    def reassign(self, zones: tuple[Zone, ...], worker_epoch: int) -> None:
-        """Other zones, or another number of the worker; what is remembered of the camera stays."""
+    def reassign(self, zones: tuple[Zone, ...], worker_epoch: int, vitals_off: tuple[str, ...] = ()) -> None:
+        """Other zones, checks that are not made, or another number of the worker; what is remembered stays.
+
+        Zones that are drawn anew are drawn for the view that the camera has now.
+        """
+        self._vitals.off = frozenset(map(VitalCheck, vitals_off))
+        if zones != self._drawn:
+            self._vitals.rearm()
+        self._drawn = zones
         self._zones = tuple(zone for zone in zones if zone.kind is not ZoneKind.IGNORE)
         self._worker_epoch = worker_epoch
 
@@ -128,6 +146,7 @@ class CameraPipeline:
         `frame_age_s`: seconds since it was taken; `dropped`: frames of a live source that gave way to newer ones.
         """
         tracks = self._tracker.update(found, frame.t_s)
+        state, reason = self._vitals.observe(frame, tracks)
         kept = first_in_zones(tracks, self._zones, frame.picture.size)
         return Observation(
             camera_id=self.camera_id,
@@ -139,7 +158,7 @@ class CameraPipeline:
             frame_size=frame.picture.size,
             tracks=kept,
             truncated=len(kept) < len(tracks),
-            vitals=Vitals(CameraState.NOMINAL, "frames arrive", frame_age_s, self._rate.update(frame.t_s), dropped),
+            vitals=Vitals(state, reason, frame_age_s, self._rate.update(frame.t_s), dropped),
         )
 
 

@@ -75,7 +75,7 @@ def order_from_json(value: object) -> WorkerOrder:
         model = ModelSettings(**data["model"])
         return WorkerOrder(
             config_rev=str(data["config_rev"]),
-            cameras=tuple(CameraSettings(**camera) for camera in data["cameras"]),
+            cameras=tuple(_camera(camera) for camera in data["cameras"]),
             zones=tuple(_zone(zone) for zone in data["zones"]),
             model=replace(model, provider=Provider(model.provider)),
             groups={str(name): tuple(map(str, classes)) for name, classes in data["groups"].items()},
@@ -89,6 +89,10 @@ def order_from_json(value: object) -> WorkerOrder:
 
 def _evidence(value: dict[str, Any]) -> EvidenceSettings:
     return EvidenceSettings(**{**value, "masked_clips": MaskedClips(value["masked_clips"])})
+
+
+def _camera(value: dict[str, Any]) -> CameraSettings:
+    return CameraSettings(**{**value, "vitals_off": tuple(map(str, value["vitals_off"]))})
 
 
 def _zone(value: dict[str, Any]) -> Zone:

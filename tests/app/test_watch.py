@@ -23,6 +23,13 @@ CLOCKS = ("captured_at", "published_at")
 DARK, BRIGHT = 16, 235
 
 
+def picture_of(level, index):
+    """A picture whose mean is about `level`, with something to see in it and the noise of a sensor."""
+    blocks = np.random.default_rng(1).integers(-7, 8, (8, 8, 1)).repeat(8, 0).repeat(8, 1)
+    noise = np.random.default_rng(index).integers(-4, 5, (64, 64, 1))
+    return np.broadcast_to((level + blocks + noise).clip(0, 255).astype(np.uint8), (64, 64, 3)).copy()
+
+
 def write_visits(path, visits, seconds, fps=10):
     """A clip that is bright while somebody is there: `visits` are (from, to) in seconds."""
     with av.open(str(path), "w") as container:
@@ -31,7 +38,7 @@ def write_visits(path, visits, seconds, fps=10):
         stream.codec_context.gop_size = 5
         for index in range(round(seconds * fps)):
             there = any(begin <= index / fps < end for begin, end in visits)
-            frame = av.VideoFrame.from_ndarray(np.full((64, 64, 3), BRIGHT if there else DARK, np.uint8), "bgr24")
+            frame = av.VideoFrame.from_ndarray(picture_of(BRIGHT if there else DARK, index), "bgr24")
             frame.pts = index
             container.mux(stream.encode(frame))
         container.mux(stream.encode(None))
