@@ -283,7 +283,6 @@ def _camera(keys: CameraKeys, folder: Path, hosts: tuple[str, ...]) -> CameraSet
         **{
             **plain,
             "source": _source(keys.source, folder),
-            "evidence_source": None if keys.evidence_source is None else _source(keys.evidence_source, folder),
             "credentials": _credentials(keys.credentials, folder),
             "ca_file": None if keys.ca_file is None else str(folder / keys.ca_file),
             "allowed_hosts": hosts,

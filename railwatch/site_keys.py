@@ -62,6 +62,12 @@ def _stream(value: str | None) -> str | None:
     return value
 
 
+def _only_stream(value: str | None) -> str | None:
+    if value is not None:
+        parse_address(value)
+    return value
+
+
 Text = Annotated[str, Field(min_length=1, max_length=1000)]
 Seconds = Annotated[float, Field(gt=0.0, le=60.0)]
 Endpoint = Annotated[str, Field(max_length=200), AfterValidator(_endpoint)]
@@ -101,7 +107,7 @@ class CameraKeys(Keys):
     evidence_source: Annotated[
         Text | None,
         Field(description="A second, finer stream of the camera that is recorded and not looked at."),
-        AfterValidator(_stream),
+        AfterValidator(_only_stream),
     ] = None
     ca_file: Annotated[
         Text | None, Field(description="Certificates that are good for rtsps and https; else those of the machine.")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 from pathlib import Path
 
 from railwatch.core.address import is_address, parse_address
@@ -11,6 +12,7 @@ from railwatch.core.errors import SourceError
 from railwatch.core.packets import PacketSink
 from railwatch.core.settings import CameraSettings
 from railwatch.perception.credentials import read_credentials
+from railwatch.perception.evidence_stream import RecordedBeside
 from railwatch.perception.live import Drained, PacedSource
 from railwatch.perception.mjpeg import MjpegSource
 from railwatch.perception.source import FileSource, ImageFolderSource, Source, UsbSource, utc_now
@@ -59,12 +61,27 @@ def open_live_source(
     stop: threading.Event,
     sink: PacketSink | None = None,
     clock: Clock = elapsed_s,
+    say: Callable[[str], None] = lambda _: None,
 ) -> Source:
     """Open the source of a camera as live: a recording goes at its own speed, again and again if `loop`.
 
-    `stop` ends its frames; `clock` is that of `t_s`; `sink` is handed every packet of a stream or of a
-    video file. Raises SourceError.
+    `stop` ends its frames; `clock` is that of `t_s`. `sink` is handed every packet of its stream or video file, or of
+    its evidence stream if it has one: `say` is told when that gives nothing. Raises SourceError.
     """
+    evidence = camera.evidence_source if sink is not None else None
+    source = _looked_at(camera, loop=loop, stop=stop, sink=sink if evidence is None else None, clock=clock)
+    if evidence is None:
+        return source
+
+    def recording(end: threading.Event) -> StreamSource | MjpegSource:
+        return open_stream(evidence, camera.camera_id, options_of(camera), stop=end, sink=sink, clock=clock)
+
+    return RecordedBeside(source, recording, say)
+
+
+def _looked_at(
+    camera: CameraSettings, *, loop: bool, stop: threading.Event, sink: PacketSink | None, clock: Clock
+) -> Source:
     text, camera_id = camera.source, camera.camera_id
     if text.isdigit():
         return UsbSource(int(text), camera_id, monotonic=clock, utc_now=utc_now)

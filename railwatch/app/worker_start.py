@@ -73,7 +73,7 @@ def open_site_detector(model: ModelSettings) -> Detector:
 
 def open_site_source(camera: CameraSettings, loop: bool, stop: threading.Event, sink: PacketSink) -> Source:
     """The source of a camera, live, with its packets to `sink`; a recording at its own speed, again if `loop`."""
-    return open_live_source(camera, loop=loop, stop=stop, sink=sink)
+    return open_live_source(camera, loop=loop, stop=stop, sink=sink, say=_say)
 
 
 def _say(text: str) -> None:

@@ -94,6 +94,11 @@ class MjpegSource(Closing):
                 if self._size_of(content) != self.info.size:
                     raise self._error(StreamState.BROKEN, "its pictures changed their size: it is opened anew")
 
+    def record(self) -> None:
+        """Hand every picture to the sink until `stop` is set. Raises what `frames` raises."""
+        for _ in self.frames():
+            continue
+
     def close(self) -> None:
         """End the connection."""
         self._socket.close()

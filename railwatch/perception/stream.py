@@ -131,6 +131,15 @@ class StreamSource(Closing):
                     continue
                 yield self._frame(picture, stamped.t_s)
 
+    def record(self) -> None:
+        """Hand every packet to the sink until `stop` is set, and decode nothing. Raises what `frames` raises."""
+        self._begin_recording()
+        for packet in self._packets():
+            if self._stop.is_set():
+                return
+            self.counts.packets += 1
+            self._record(packet, self._clock())
+
     def close(self) -> None:
         """Let go of the connection."""
         self._container.close()
