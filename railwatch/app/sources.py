@@ -76,7 +76,7 @@ def open_live_source(
     def recording(end: threading.Event) -> StreamSource | MjpegSource:
         return open_stream(evidence, camera.camera_id, options_of(camera), stop=end, sink=sink, clock=clock)
 
-    return RecordedBeside(source, recording, say)
+    return RecordedBeside(source, recording, say, stop)
 
 
 def _looked_at(

@@ -33,12 +33,15 @@ class RecordedBeside(Closing):
     """`source`, while another stream of the same camera is recorded in a thread of its own.
 
     That one may fail without blinding the camera: `say` is told why, once for each reason, and it is opened again.
+    `stop` ends it, also when the source hangs and is left behind.
     """
 
-    def __init__(self, source: Source, open_recording: OpenRecording, say: Callable[[str], None]) -> None:
+    def __init__(
+        self, source: Source, open_recording: OpenRecording, say: Callable[[str], None], stop: threading.Event
+    ) -> None:
         self.camera_id, self.info = source.camera_id, source.info
         self._source, self._open, self._say = source, open_recording, say
-        self._stop = threading.Event()
+        self._stop = stop
         self._thread = threading.Thread(target=self._run, name=f"record-{source.camera_id}", daemon=True)
         self._thread.start()
 

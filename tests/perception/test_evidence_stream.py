@@ -51,12 +51,25 @@ def test_both_go_on_together_and_end_together():
         opened.append(Recording(stop))
         return opened[-1]
 
-    with RecordedBeside(looked_at(), opener, pytest.fail) as source:
+    with RecordedBeside(looked_at(), opener, pytest.fail, threading.Event()) as source:
         assert [frame.index for frame in source.frames()] == [0, 1, 2]
         assert source.info.size == Size(8, 6)
         wait_until(lambda: opened, what="a recording")
     (recording,) = opened
     wait_until(lambda: recording.closed, what="its end")
+
+
+def test_a_source_that_is_left_behind_takes_its_recording_along():
+    stop, opened = threading.Event(), []
+
+    def opener(end):
+        opened.append(Recording(end))
+        return opened[-1]
+
+    RecordedBeside(looked_at(), opener, pytest.fail, stop)
+    wait_until(lambda: opened, what="a recording")
+    stop.set()
+    wait_until(lambda: opened[0].closed, what="its end")
 
 
 @pytest.mark.parametrize("where", ["opening", "recording"])
@@ -70,7 +83,7 @@ def test_a_recording_that_fails_blinds_nobody_is_told_once_and_begun_anew(where,
             raise SourceError("no\nway")
         return Recording(stop, SourceError("no way"))
 
-    with RecordedBeside(looked_at(), opener, said.append) as source:
+    with RecordedBeside(looked_at(), opener, said.append, threading.Event()) as source:
         assert len(list(source.frames())) == 3
         wait_until(lambda: len(count) > 5, what="further attempts")
     assert said == [f"camera {source.camera_id}: no evidence is recorded: no way"]
