@@ -67,6 +67,9 @@ SMOOTH: Final = 0.5
 AT_REST: Final = 0.3
 """Part of the cells that may move in what stands still before the camera."""
 
+MOSTLY_MOVING: Final = 0.5
+"""Part of the cells that move from which on the place of the camera is not judged: a train that fills the picture."""
+
 MOVING_LEVELS: Final = 4.0
 """Mean change of a cell in a quarter of a second from which on it moves, grey levels."""
 
@@ -116,7 +119,7 @@ class Scene:
         """
         last, self._last = self._last, look
         moving = np.zeros_like(explained) if last is None else moving_cells(look, last, MOVING_LEVELS)
-        self._at_rest = float(moving.mean()) < AT_REST
+        self._at_rest = float(moving.mean()) < MOSTLY_MOVING
         loss = self._loss(look, explained, moving)
         covered = self._covered.update(t_s, loss.covered)
         hidden = self._hidden.update(t_s, loss.hidden)
