@@ -1,6 +1,7 @@
 """Is railwatch-nano better on rails than the network it was trained from? Every bar in one run, side by side.
 
-    python benchmarks/detector_against_start.py [--model FILE] [--start FILE] [--shared ../shared] [--no-speed | --speed-only]
+    python benchmarks/detector_against_start.py [--model FILE] [--start FILE] [--shared ../shared]
+        [--no-speed | --speed-only]
 
 On pictures that neither training nor the choice of the checkpoint has seen: `test` of the split by source in
 models/recipes/railwatch_nano/sources.py, the level crossing, the clips of animals, and the rendered clips of scenes/.

@@ -23,6 +23,17 @@ def picture(_, stop):
     return ListSource([solid_picture(Size(8, 6))], [0.0])
 
 
+class Empty(ListSource):
+    """A source that ends at once."""
+
+    def frames(self):
+        return iter(())
+
+
+def empty(*_):
+    return Empty([solid_picture(Size(8, 6))], [0.0])
+
+
 def refused(*_):
     raise SourceError("UNAUTHORIZED:\n no")
 
@@ -36,7 +47,7 @@ def hanging(_, stop):
     ("open_camera", "good", "words"),
     [
         (picture, True, "first picture after"),
-        (lambda *_: ListSource([], []), False, "no picture"),
+        (empty, False, "no picture"),
         (refused, False, "UNAUTHORIZED: no"),
         (hanging, False, "NO_ANSWER: it gave no picture within 0.2 s"),
     ],
