@@ -76,7 +76,7 @@ def write_scene(path, persons, fps=10):
 
     What stands around is darker, has edges, and the noise of a sensor: a picture that vitals take for one.
     """
-    blocks = np.random.default_rng(0).integers(30, 110, (6, 8, 3)).repeat(8, 0).repeat(8, 1)
+    blocks = np.random.default_rng(0).integers(15, 45, (6, 8, 3)).repeat(8, 0).repeat(8, 1)
     with av.open(str(path), "w") as container:
         stream = container.add_stream("mpeg4", rate=fps)
         stream.width, stream.height, stream.pix_fmt = 64, 48, "yuv420p"

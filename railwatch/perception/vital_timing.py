@@ -78,7 +78,7 @@ class _Stamps:
 
     def update(self, t_s: float, pts_s: float | None) -> None:
         last, self._last = self._last, None if pts_s is None else (t_s, pts_s)
-        if pts_s is None or (last is not None and abs((t_s - last[0]) - (pts_s - last[1])) > JUMP_S):
+        if pts_s is None or (last is not None and _begins_anew(t_s - last[0], pts_s - last[1])):
             self._earliest.clear()
             self.late_s = self.drift = 0.0
         if pts_s is None:
@@ -96,6 +96,11 @@ class _Stamps:
             self.drift = (_least(list(self._earliest)[-10:]) - _least(list(self._earliest)[:10])) / (
                 span_s - 10.0 * _STEP_S
             )
+
+
+def _begins_anew(passed_s: float, stamped_s: float) -> bool:
+    """Whether a stream has begun anew between two frames, by the time that passed and by that on their stamps."""
+    return stamped_s < 0.0 or abs(passed_s - stamped_s) > JUMP_S
 
 
 def _least(values: list[tuple[float, float]]) -> float:
