@@ -79,6 +79,10 @@ class Site:
         """Wait until somebody with these keys hears the site and is heard by it."""
         with self.client(keys) as client:
             wait(lambda: all(self.traffic(client, 0.05)))
+        seen = -1
+        while seen != len(self.nonces):  # what it sent before it left is still on its way
+            seen = len(self.nonces)
+            time.sleep(0.2)
 
     def close(self):
         self.publisher.close()
