@@ -32,6 +32,9 @@ MAX_DEATHS: Final = 2
 
 _DRAWING, _TRAINING = 0, 1
 _KEEPING: Final = ".keeping-"
+_RUNG: Final = "completed_rung_"
+"""What Hyperband notes in a trial at each of its rungs."""
+
 _STATES: Final = {"complete": TrialState.COMPLETE, "pruned": TrialState.PRUNED, "failed": TrialState.FAIL}
 
 
@@ -55,7 +58,7 @@ class Desk:
                 self._live = optuna.create_study(storage=self._storage, study_name=STUDY, direction="maximize")
                 self._live.pruner = _pruner(plan)
                 for trial in self._journal.get_all_trials(self._study_id):
-                    self._live.add_trial(trial)
+                    self._live.add_trial(_as_drawn(trial))
         except BaseException:
             self._lock.close()
             raise
@@ -212,6 +215,19 @@ class Desk:
                 for file in place.iterdir():
                     if _is_heavy(file.name):
                         file.unlink()
+
+
+def _as_drawn(trial: FrozenTrial) -> FrozenTrial:
+    """A trial of the journal; one whose end was cut off while it was written, as it was when it was drawn.
+
+    Its reports are heard anew, one after the other: a pruner that finds the later ones there already would take the
+    last for the first, and judge all that follow by it.
+    """
+    if trial.state is TrialState.RUNNING:
+        trial.intermediate_values = {}
+        attributes = trial.system_attrs.items()
+        trial.system_attrs = {name: value for name, value in attributes if not name.startswith(_RUNG)}
+    return trial
 
 
 def seed_of_trial(seed: int, number: int) -> int:

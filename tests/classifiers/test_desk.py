@@ -60,6 +60,50 @@ def outcome(parameters, seed, report):
     return Outcome("complete", parameters["kernel"] + seed % 10, {"seconds": 1.0}, {"metrics.jsonl": b"{}\n"})
 
 
+def climbing(parameters, seed, report):
+    """Five epochs whose values rise, and which differ by trial: what a rung is judged by depends on the epoch."""
+    for epoch in range(1, 6):
+        value = epoch + (seed * parameters["kernel"]) % 100 / 100
+        if report(epoch, value) and epoch < 5:
+            return Outcome("pruned", value, {"seconds": 1.0}, {"metrics.jsonl": b"{}\n"})
+    return Outcome("complete", value, {"seconds": 1.0}, {"metrics.jsonl": b"{}\n"})
+
+
+class KilledError(BaseException):
+    """Stands in for SIGKILL."""
+
+
+@pytest.mark.parametrize("pruner", ["hyperband", "median"])
+@pytest.mark.parametrize("after", [1, 2, 3, 4, 5, 6, 7, 9])
+def test_a_kill_at_any_line_of_a_trials_end_changes_no_verdict(tmp_path, monkeypatch, pruner, after):
+    plan = Plan(SPACE, sampler="random", pruner=pruner, epochs=5, warmup=1, seed=3)
+    with Desk(tmp_path / "whole", plan, 12) as desk:
+        run_here(desk, climbing)
+    with Desk(tmp_path / "killed", plan, 12) as desk, monkeypatch.context() as patched:
+        left = [after]
+
+        def dying(write):
+            def write_or_die(*arguments):
+                left[0] -= 1
+                if left[0] < 0:
+                    raise KilledError
+                return write(*arguments)
+
+            return write_or_die
+
+        for name in ("intermediate_value", "system_attr", "user_attr", "state_values"):
+            patched.setattr(desk._journal, f"set_trial_{name}", dying(getattr(desk._journal, f"set_trial_{name}")))
+        with pytest.raises(KilledError):
+            run_here(desk, climbing)
+    with Desk(tmp_path / "killed", plan, 12) as desk:
+        run_here(desk, climbing)
+    killed, whole = (
+        [(t.number, t.state, t.value, t.params, t.intermediate_values, t.system_attrs) for t in trials_of(folder)[1]]
+        for folder in (tmp_path / "killed", tmp_path / "whole")
+    )
+    assert killed == whole
+
+
 def test_an_ended_sweep_goes_on_where_more_trials_are_asked_for(tmp_path):
     plan = Plan(SPACE, sampler="random", seed=5)
     for total in (3, 3, 6):
