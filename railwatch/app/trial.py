@@ -27,6 +27,7 @@ from railwatch.core.types import (
     ZoneKind,
 )
 from railwatch.perception.intruder import Spot, box_at, with_intruder
+from railwatch.perception.pipeline import observation
 from railwatch.perception.tracker import Tracker
 
 PERSON: Final = "person"
@@ -77,18 +78,8 @@ class Trial:
                 self.untried.clear()
             return None
         self.left -= 1
-        return Observation(
-            camera_id=frame.camera_id,
-            worker_epoch=self.worker_epoch,
-            index=frame.index,
-            t_s=frame.t_s,
-            pts_s=frame.pts_s,
-            captured_at=frame.captured_at,
-            frame_size=frame.picture.size,
-            tracks=self.tracker.update(kept, frame.t_s),
-            truncated=False,
-            vitals=Vitals(CameraState.NOMINAL, "self-test", age_s, 0.0, 0),
-        )
+        vitals = Vitals(CameraState.NOMINAL, "self-test", age_s, 0.0, 0)
+        return observation(frame, self.worker_epoch, self.tracker.update(kept, frame.t_s), vitals)
 
 
 def matching(found: Detections, detector: Detector, spot: Spot) -> Detections:

@@ -85,7 +85,6 @@ class PacedSource:
     def frames(self) -> Iterator[Frame]:
         """Every frame when it is due; ends only when it is stopped."""
         index, begun_s = 0, self._clock()
-        first_s = begun_s
         while True:
             last_s = 0.0
             if self._sink is not None and isinstance(self._source, FileSource):
@@ -94,8 +93,7 @@ class PacedSource:
                 due_s = begun_s + frame.t_s
                 if self._stop.wait(max(0.0, due_s - self._clock())):
                     return
-                # The clock of a camera does not begin anew with each turn of a recording.
-                yield replace(frame, index=index, t_s=due_s, pts_s=due_s - first_s)
+                yield replace(frame, index=index, t_s=due_s)
                 index, last_s = index + 1, frame.t_s
             if not self._loop:
                 raise SourceError(f"{self.info.description} has ended after {index} frames")

@@ -7,9 +7,7 @@ no time stamp: it was taken when it came.
 from __future__ import annotations
 
 import base64
-import contextlib
 import socket
-import ssl
 import threading
 from collections.abc import Iterator
 from fractions import Fraction
@@ -22,21 +20,22 @@ from railwatch.core.address import Address, bracketed
 from railwatch.core.clock import Clock, UtcNow, elapsed_s, utc_now
 from railwatch.core.packets import EncodedPacket, PacketSink, StreamHead
 from railwatch.core.types import Frame, Size
-from railwatch.perception.credentials import NONE, Credentials
+from railwatch.perception.credentials import NONE
 from railwatch.perception.files import checked_size
 from railwatch.perception.image_header import image_size
 from railwatch.perception.network import resolve
 from railwatch.perception.picture import BgrPicture
-from railwatch.perception.rtsp_greeting import refuse_status
 from railwatch.perception.source import Closing, SourceInfo
 from railwatch.perception.stream import StreamOptions
 from railwatch.perception.stream_error import StreamError, StreamState
+from railwatch.perception.stream_socket import connected, refuse_status, told
 
 WITHIN_S: Final = 2.0
 """Longest time for the head, and for each picture, however slowly they drip."""
 
 MAX_JPEG: Final = 8 * 1024 * 1024
 MAX_HEAD: Final = 16 * 1024
+_LATE: Final = f"gave no whole picture within {WITHIN_S:g} s"
 _TIME_BASE: Final = Fraction(1, 90_000)
 _PIECE: Final = 64 * 1024
 
@@ -63,10 +62,10 @@ class MjpegSource(Closing):
         self._stop, self._sink, self._clock, self._utc_now = stop or threading.Event(), sink, clock, utc_now
         self._buffer = b""
         self._deadline_s = clock() + WITHIN_S
-        with _told(address, self._options.credentials):
+        with told(self._address, _LATE):
             self._socket = self._connected()
         try:
-            with _told(address, self._options.credentials):
+            with told(self._address, _LATE):
                 self._boundary = self._answered()
                 self._first = self._jpeg()
                 size = self._size_of(self._first)
@@ -88,7 +87,7 @@ class MjpegSource(Closing):
             if picture is not None:
                 yield Frame(self.camera_id, index, t_s, None, self._utc_now(), picture)
                 index += 1
-            with _told(self._address, self._options.credentials):
+            with told(self._address, _LATE):
                 self._deadline_s = self._clock() + WITHIN_S
                 content = self._jpeg()
                 if self._size_of(content) != self.info.size:
@@ -120,17 +119,8 @@ class MjpegSource(Closing):
             raise self._error(StreamState.BROKEN, f"a picture must be a JPEG: {error}") from None
 
     def _connected(self) -> socket.socket:
-        address = self._address
-        number = resolve(address, self._options.allowed_hosts)
-        made = socket.create_connection((number, address.port), timeout=WITHIN_S)
-        if address.scheme == "https":
-            try:
-                trust = ssl.create_default_context(cafile=self._options.ca_file)
-                return trust.wrap_socket(made, server_hostname=address.host)
-            except BaseException:
-                made.close()
-                raise
-        return made
+        number = resolve(self._address, self._options.allowed_hosts)
+        return connected(self._address, number, WITHIN_S, self._options.ca_file)
 
     def _answered(self) -> bytes:
         """Ask for the stream; the boundary between its pictures."""
@@ -189,22 +179,6 @@ class MjpegSource(Closing):
 
     def _error(self, state: StreamState, text: str) -> StreamError:
         return StreamError(state, f"{self._address.shown}: {text}")
-
-
-@contextlib.contextmanager
-def _told(address: Address, credentials: Credentials) -> Iterator[None]:
-    """Turn what a socket raises into words, without secrets."""
-    try:
-        yield
-    except ssl.SSLError as error:
-        reason = getattr(error, "verify_message", "") or error.reason or "no TLS"
-        raise StreamError(StreamState.REFUSED, f"the certificate of {address.shown} must be good: {reason}") from None
-    except TimeoutError:
-        text = f"{address.shown} gave no whole picture within {WITHIN_S:g} s"
-        raise StreamError(StreamState.NO_ANSWER, text) from None
-    except OSError as error:
-        said = credentials.hidden(str(error.strerror or error))
-        raise StreamError(StreamState.UNREACHABLE, f"{address.shown} cannot be connected to ({said})") from None
 
 
 def _head(content: bytes) -> tuple[int | None, dict[str, str]]:

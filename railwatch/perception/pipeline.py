@@ -148,18 +148,26 @@ class CameraPipeline:
         tracks = self._tracker.update(found, frame.t_s)
         state, reason = self._vitals.observe(frame, tracks)
         kept = first_in_zones(tracks, self._zones, frame.picture.size)
-        return Observation(
-            camera_id=self.camera_id,
-            worker_epoch=self._worker_epoch,
-            index=frame.index,
-            t_s=frame.t_s,
-            pts_s=frame.pts_s,
-            captured_at=frame.captured_at,
-            frame_size=frame.picture.size,
-            tracks=kept,
-            truncated=len(kept) < len(tracks),
-            vitals=Vitals(state, reason, frame_age_s, self._rate.update(frame.t_s), dropped),
-        )
+        told = Vitals(state, reason, frame_age_s, self._rate.update(frame.t_s), dropped)
+        return observation(frame, self._worker_epoch, kept, told, truncated=len(kept) < len(tracks))
+
+
+def observation(
+    frame: Frame, worker_epoch: int, tracks: tuple[Track, ...], vitals: Vitals, *, truncated: bool = False
+) -> Observation:
+    """What was seen in a frame, with the frame's own times and size."""
+    return Observation(
+        camera_id=frame.camera_id,
+        worker_epoch=worker_epoch,
+        index=frame.index,
+        t_s=frame.t_s,
+        pts_s=frame.pts_s,
+        captured_at=frame.captured_at,
+        frame_size=frame.picture.size,
+        tracks=tracks,
+        truncated=truncated,
+        vitals=vitals,
+    )
 
 
 def first_in_zones(tracks: tuple[Track, ...], zones: tuple[Zone, ...], size: Size) -> tuple[Track, ...]:

@@ -5,20 +5,19 @@ libav follows redirects to wherever they lead, without end; here they are refuse
 
 from __future__ import annotations
 
-import contextlib
 import socket
-import ssl
-from collections.abc import Iterator
 from typing import Final
 
 from railwatch.core.address import Address
 from railwatch.core.clock import Clock, elapsed_s
 from railwatch.perception.stream_error import StreamError, StreamState
+from railwatch.perception.stream_socket import connected, refuse_status, told
 
 WITHIN_S: Final = 2.0
 """Longest talk, however slowly the other side speaks."""
 
 MAX_BYTES: Final = 64 * 1024
+_LATE: Final = f"did not answer within {WITHIN_S:g} s"
 _AGENT: Final = "User-Agent: railwatch"
 
 
@@ -29,40 +28,12 @@ def greet(address: Address, number: str, *, known: bool, ca_file: str | None = N
     answer as a camera does, leads elsewhere, or asks for a password that we have not.
     """
     deadline_s = clock() + WITHIN_S
-    with _connection(address, number, ca_file) as talk:
+    with told(address, _LATE), connected(address, number, WITHIN_S, ca_file) as talk:
         for cseq, method in enumerate(("OPTIONS", "DESCRIBE"), start=1):
             accept = "Accept: application/sdp\r\n" if method == "DESCRIBE" else ""
             ask = f"{method} {address.url()} RTSP/1.0\r\nCSeq: {cseq}\r\n{accept}{_AGENT}\r\n\r\n"
-            with _told(address):
-                talk.sendall(ask.encode())
+            talk.sendall(ask.encode())
             _judge(_status(_answer(talk, address, deadline_s, clock), address), address, known=known)
-
-
-@contextlib.contextmanager
-def _connection(address: Address, number: str, ca_file: str | None) -> Iterator[socket.socket]:
-    with _told(address), contextlib.ExitStack() as stack:
-        talk: socket.socket = stack.enter_context(socket.create_connection((number, address.port), timeout=WITHIN_S))
-        if address.scheme == "rtsps":
-            trust = ssl.create_default_context(cafile=ca_file)
-            talk = stack.enter_context(trust.wrap_socket(talk, server_hostname=address.host))
-        yield talk
-
-
-@contextlib.contextmanager
-def _told(address: Address) -> Iterator[None]:
-    """Turn what a socket raises into words."""
-    try:
-        yield
-    except ssl.SSLError as error:
-        reason = getattr(error, "verify_message", "") or error.reason or "no TLS"
-        text = f"the certificate of {address.shown} must be good: {reason}"
-        raise StreamError(StreamState.REFUSED, text) from None
-    except TimeoutError:
-        text = f"{address.shown} did not answer within {WITHIN_S:g} s"
-        raise StreamError(StreamState.NO_ANSWER, text) from None
-    except OSError as error:
-        text = f"{address.shown} cannot be connected to ({error.strerror or error})"
-        raise StreamError(StreamState.UNREACHABLE, text) from None
 
 
 def _answer(talk: socket.socket, address: Address, deadline_s: float, clock: Clock) -> bytes:
@@ -78,9 +49,8 @@ def _answer(talk: socket.socket, address: Address, deadline_s: float, clock: Clo
             raise StreamError(StreamState.NO_ANSWER, text)
         if len(content) > MAX_BYTES or not _may_become(content):
             raise StreamError(StreamState.NOT_A_STREAM, f"{address.shown} must speak RTSP, but does not")
-        with _told(address):
-            talk.settimeout(left_s)
-            piece = talk.recv(16384)
+        talk.settimeout(left_s)
+        piece = talk.recv(16384)
         if not piece:
             text = f"{address.shown} must answer as a camera does, but ended the connection"
             raise StreamError(StreamState.NOT_A_STREAM, text)
@@ -110,17 +80,3 @@ def _judge(status: int, address: Address, *, known: bool) -> None:
     if 200 <= status < 300 or (status == 401 and known):
         return  # a password is tried by libav, which knows Basic and Digest
     refuse_status(status, address)
-
-
-def refuse_status(status: int, address: Address) -> None:
-    """Raise the StreamError that says what a status code other than 2xx means to whoever looks after the camera."""
-    if status in (401, 403):
-        text = f"{address.shown} asks for a user name and a password (status {status}): name them with `credentials`"
-        raise StreamError(StreamState.UNAUTHORIZED, text)
-    if 300 <= status < 400:
-        text = f"{address.shown} leads to another address (status {status}), which is not followed: name that one"
-        raise StreamError(StreamState.REDIRECTED, text)
-    if status in (404, 454, 455, 459, 460):
-        text = f"{address.shown} must be a stream of the camera, but it knows none of that path (status {status})"
-        raise StreamError(StreamState.NOT_FOUND, text)
-    raise StreamError(StreamState.BROKEN, f"{address.shown} answers with status {status}")
