@@ -1,6 +1,6 @@
 """Is railwatch-nano better on rails than the network it was trained from? Every bar in one run, side by side.
 
-    python benchmarks/detector_against_start.py [--model FILE] [--start FILE] [--shared ../shared]
+    PYTHONPATH=. python benchmarks/detector_against_start.py [--model FILE] [--start FILE] [--shared ../shared]
         [--no-speed | --speed-only]
 
 On pictures that neither training nor the choice of the checkpoint has seen: `test` of the split by source in
