@@ -49,9 +49,9 @@ def watch(
         str | None, typer.Option(help="Where USER:PASSWORD of a stream is kept: env:NAME or file:PATH.")
     ] = None,
 ) -> None:
-    """Watch a recording: detect, track, judge, and send alerts.
+    """Watch a recording or a camera: detect, track, judge, and send alerts.
 
-    Every frame is looked at. The same clip with the same configuration gives the same alerts.
+    Every frame of a recording is looked at. The same clip with the same configuration gives the same alerts.
     """
     from rich.console import Console
 
