@@ -30,6 +30,7 @@ from railwatch.core.settings import DEFAULT_GROUPS, IncidentSettings, MessagingS
 from railwatch.core.types import ZoneKind
 from railwatch.key_faults import MAX_FAULTS
 
+TRIANGLE = [[0.0, 0.0], [1.0, 0.0], [0.5, 1.0]]
 GOOD = """\
 schema_version: 1
 site_id: yard
@@ -275,6 +276,22 @@ def test_there_are_fewer_than_forty_keys_for_who_needs_no_escalation_trains_hour
     special += ("camera_hosts", "cameras[].credentials", "cameras[].transport", "cameras[].ca_file")
     special += ("cameras[].evidence_source", "cameras[].vitals_off")
     assert len([key for key in site_keys().keys() - headings if not key.startswith(special)]) < 40
+
+
+def test_a_first_site_file_needs_a_dozen_values_and_every_other_key_has_a_default():
+    first = {
+        "schema_version": 1,
+        "site_id": "yard",
+        "severity_without_trains": "WARNING",
+        "cameras": [{"camera_id": "east", "source": "0"}],
+        "sections": ["main"],
+        "zones": [{"zone_id": "t", "camera_id": "east", "section_id": "main", "kind": "track", "polygon": TRIANGLE}],
+        "model": {"file": "detector.onnx"},
+    }
+    assert site_from_mapping(first, Path()).zones[0].zone_id == "t"
+    values = [value for value in first.values() if not isinstance(value, list | dict)]
+    values += [value for name in ("cameras", "zones") for value in first[name][0].values()]
+    assert len([*values, *first["sections"], *first["model"]]) == 12
 
 
 def ground(**ways):
