@@ -2,7 +2,7 @@
 
     python benchmarks/evidence.py disk [INCIDENTS]     the limit held while incidents are recorded, with times
     python benchmarks/evidence.py flips                every byte of a clip, a manifest and the chain changed
-    python benchmarks/evidence.py browser              does Chromium play a clip? needs playwright and chromium
+    python benchmarks/evidence.py browser [CLIP]       does Chromium play a clip? needs playwright and chromium
     python benchmarks/evidence.py ring                 memory of a ring over an hour of a camera at 25 a second
 
 The clip is cut from scenes/clips/nobody.mp4 by the same functions that a worker uses.
@@ -126,13 +126,13 @@ def ring() -> None:
     print(f"resident memory grew by {(after - before) / 1024:.1f} MiB")
 
 
-def browser() -> None:
+def browser(given: str | None) -> None:
     from playwright.sync_api import sync_playwright
 
-    clip = made()
+    content = Path(given).read_bytes() if given else made().content
     with tempfile.TemporaryDirectory() as name, sync_playwright() as play:
         path = Path(name) / "clip.mp4"
-        path.write_bytes(clip.content)
+        path.write_bytes(content)
         (Path(name) / "page.html").write_text('<video id="v" src="clip.mp4" muted></video>', encoding="utf-8")
         chromium = play.chromium.launch(executable_path="/usr/bin/chromium", args=["--no-sandbox"])
         page = chromium.new_page()
@@ -147,7 +147,7 @@ def browser() -> None:
         chromium.close()
     print(json.dumps(found))
     assert found["error"] is None
-    assert abs(found["duration"] - clip.seconds) < 1.0
+    assert found["frames"] > 0
     assert found["at"] >= found["duration"] - 0.1
 
 
@@ -159,7 +159,7 @@ if __name__ == "__main__":
             flips()
         case ["ring"]:
             ring()
-        case ["browser"]:
-            browser()
+        case ["browser", *path]:
+            browser(path[0] if path else None)
         case _:
             sys.exit(__doc__)

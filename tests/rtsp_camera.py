@@ -4,13 +4,15 @@
 
 Runs with the Python of the system, which has GStreamer's bindings (CONTRIBUTING names the packages). It begins at the
 next key frame for whoever connects, sends the clip again and again on one clock, and prints READY when it listens.
-`--log` gets a line for every picture that is pushed: its number, that in the clip, and the monotonic time. `--cut` ends
-all connections every so many seconds.
+`--log` gets a line for every picture that is pushed: its number, that in the clip, the monotonic time, K for a key
+frame, and what harm it came to. `--cut` ends all connections every so many seconds. `--harm lost+gone:40` harms every
+40th picture, in turn: `lost`: one of its RTP packets is lost, `gone`: all of them, `flipped`: some of its bytes change.
 """
 
 from __future__ import annotations
 
 import argparse
+import random
 import sys
 import time
 
@@ -40,22 +42,67 @@ def pictures_of(path):
     return found
 
 
+class Harm:
+    """What one picture of `every` meets on its way; None for all others."""
+
+    def __init__(self, text):
+        kinds, _, every = text.partition(":")
+        self._kinds, self._every = kinds.split("+"), int(every)
+        self._due, self._within = {}, False
+
+    def of(self, count, when):
+        """The harm that picture `count` of the time `when` is to meet."""
+        if count % self._every != self._every // 2:
+            return None
+        how = self._kinds[count // self._every % len(self._kinds)]
+        self._due[when] = how
+        return how
+
+    def packets(self, pad, info):
+        """Lose packets as they leave."""
+        if self._within:
+            return Gst.PadProbeReturn.OK
+        sent = info.get_buffer_list() if info.type & Gst.PadProbeType.BUFFER_LIST else None
+        how = self._due.get((sent.get(0) if sent else info.get_buffer()).pts)
+        if how == "gone":
+            return Gst.PadProbeReturn.DROP
+        if how != "lost" or sent is None:
+            return Gst.PadProbeReturn.OK
+        self._within = True
+        for place in range(sent.length()):
+            if place != sent.length() // 2:
+                pad.push(sent.get(place).copy())
+        self._within = False
+        return Gst.PadProbeReturn.DROP
+
+
+def flipped(content, seed):
+    """An encoded picture of which some bytes have changed, after its first half."""
+    chance, changed = random.Random(seed), bytearray(content)  # noqa: S311 - the same in every run
+    for _ in range(8):
+        changed[chance.randrange(len(changed) // 2, len(changed))] ^= 1 << chance.randrange(8)
+    return bytes(changed)
+
+
 class Camera(GstRtspServer.RTSPMediaFactory):
     """One stream that all who connect share."""
 
-    def __init__(self, pictures, fps, log):
+    def __init__(self, pictures, fps, log, harm):
         super().__init__()
-        self.pictures, self.fps, self.log = pictures, fps, log
+        self.pictures, self.fps, self.log, self.harm = pictures, fps, log, harm
         self.set_shared(True)
         self.set_launch(
             f"( appsrc name=src is-live=true format=time do-timestamp=false caps={CAPS} "
-            "! h264parse config-interval=-1 ! rtph264pay name=pay0 pt=96 )"
+            "! h264parse config-interval=-1 ! rtph264pay name=pay0 pt=96 mtu=400 )"
         )
 
     def do_configure(self, media):
         """Begin to push when somebody connects."""
         source, period = media.get_element().get_by_name("src"), Gst.SECOND // self.fps
         begun, count = time.monotonic(), 0
+        if self.harm is not None:
+            leaving = media.get_element().get_by_name("pay0").get_static_pad("src")
+            leaving.add_probe(Gst.PadProbeType.BUFFER | Gst.PadProbeType.BUFFER_LIST, self.harm.packets)
 
         def push():
             nonlocal count
@@ -66,13 +113,14 @@ class Camera(GstRtspServer.RTSPMediaFactory):
             count = max(count, due)
             number = count % len(self.pictures)
             content, key = self.pictures[number]
-            buffer = Gst.Buffer.new_wrapped(content)
+            harm = self.harm and self.harm.of(count, count * period)
+            buffer = Gst.Buffer.new_wrapped(flipped(content, count) if harm == "flipped" else content)
             buffer.pts = buffer.dts = count * period
             buffer.duration = period
             if not key:
                 buffer.set_flags(Gst.BufferFlags.DELTA_UNIT)
             if self.log is not None:
-                self.log.write(f"{count} {number} {time.monotonic():.6f}\n")
+                self.log.write(f"{count} {number} {time.monotonic():.6f} {'K' if key else '-'} {harm or '-'}\n")
             count += 1
             return source.emit("push-buffer", buffer) == Gst.FlowReturn.OK
 
@@ -109,10 +157,11 @@ def main():
     parser.add_argument("--log")
     parser.add_argument("--host", default="127.0.0.1")
     parser.add_argument("--cut", type=float)
+    parser.add_argument("--harm")
     given = parser.parse_args()
     Gst.init(None)
     log = open(given.log, "w", buffering=1) if given.log else None  # noqa: SIM115, PTH123 - open as long as it serves
-    factory = Camera(pictures_of(given.clip), given.fps, log)
+    factory = Camera(pictures_of(given.clip), given.fps, log, Harm(given.harm) if given.harm else None)
     server = GstRtspServer.RTSPServer()
     server.set_address(given.host)
     server.set_service(str(given.port))

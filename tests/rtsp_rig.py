@@ -41,11 +41,11 @@ def needs_camera():
 class RtspCamera:
     """A camera that serves a clip at a port; it can be killed, frozen and started again."""
 
-    def __init__(self, clip, *, fps=25, user=None, host="127.0.0.1", log=None, wrap=(), cut=None):
+    def __init__(self, clip, *, fps=25, user=None, host="127.0.0.1", log=None, wrap=(), cut=None, harm=None):
         self.port, self.host = free_port(), host
         self._command = [*wrap, SYSTEM_PYTHON, str(SERVER), str(self.port), str(clip), "--fps", str(fps)]
         self._command += ["--host", host] + (["--user", user] if user else []) + (["--log", str(log)] if log else [])
-        self._command += ["--cut", str(cut)] if cut else []
+        self._command += (["--cut", str(cut)] if cut else []) + (["--harm", harm] if harm else [])
         self.process = None
         self.start()
 

@@ -31,6 +31,7 @@ from railwatch.perception.rtsp_greeting import greet
 from railwatch.perception.source import Closing, SourceInfo
 from railwatch.perception.stream_clock import Stamped, StreamClock
 from railwatch.perception.stream_error import StreamError, StreamState
+from railwatch.perception.taint import Taint
 
 OPEN_S: Final = 2.0
 READ_S: Final = 2.0
@@ -112,17 +113,17 @@ class StreamSource(Closing):
     def frames(self) -> Iterator[Frame]:
         """Fresh, undamaged frames until `stop` is set. Raises StreamError when the stream ends or breaks."""
         self._begin_recording()
-        clock, taint = _PacketClock(), _Taint()
+        clock, taint = _PacketClock(), Taint(self._stream.codec_context.name)
         for packet in self._packets():
             if self._stop.is_set():
                 return
             arrived_s = self._clock()
             self.counts.packets += 1
-            taint.packet(packet)
+            taint.packet(packet.pts, bytes(packet), keyframe=packet.is_keyframe, corrupt=packet.is_corrupt)
             clock.packet(packet, arrived_s)
             self._record(packet, arrived_s)
             for picture in self._decoded(packet, taint):
-                if picture.is_corrupt or not taint.clean(picture.pts):
+                if not taint.clean(picture.pts, corrupt=picture.is_corrupt):
                     self.counts.damaged += 1
                     continue
                 stamped = clock.of(picture.pts, arrived_s)
@@ -159,11 +160,11 @@ class StreamSource(Closing):
             raise self._failed(error) from None
         raise self._error(StreamState.BROKEN, "the camera ended the stream")
 
-    def _decoded(self, packet: Packet[VideoStream], taint: _Taint) -> Sequence[av.VideoFrame]:
+    def _decoded(self, packet: Packet[VideoStream], taint: Taint) -> Sequence[av.VideoFrame]:
         try:
             return packet.decode()
         except (av.FFmpegError, ValueError):
-            taint.damaged = True
+            taint.damage()
             return ()
 
     def _begin_recording(self) -> None:
@@ -230,25 +231,6 @@ class _PacketClock:
         if pts is None:
             return self._clock.stamp(None, arrived_s)
         return self._times.pop(pts, Stamped(arrived_s, fresh=False))
-
-
-class _Taint:
-    """Which pictures may build on damage: all that are shown before the first clean key frame after it."""
-
-    def __init__(self) -> None:
-        self.damaged = True  # a stream may begin in the middle
-        self._clean_from: int | None = None
-
-    def packet(self, packet: Packet[VideoStream]) -> None:
-        """Take in the next packet, before it is decoded."""
-        if packet.is_corrupt:
-            self.damaged = True
-        elif packet.is_keyframe and self.damaged:
-            self.damaged, self._clean_from = False, packet.pts
-
-    def clean(self, pts: int | None) -> bool:
-        """Whether a picture with this stamp may be looked at."""
-        return not self.damaged and (self._clean_from is None or pts is None or pts >= self._clean_from)
 
 
 def _libav_options(options: StreamOptions, scheme: str) -> dict[str, str]:

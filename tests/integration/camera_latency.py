@@ -37,20 +37,21 @@ EMPTY_S, PERSON_S = 1.6, 1.2
 SIZE = (1280, 720)
 
 
-def coming_clip(folder, fps):
+def coming_clip(folder, fps, empty_s=EMPTY_S, size=SIZE):
     """A clip in which a person appears on the empty line, and the number of the first picture with it."""
+    width, height = size
     with av.open(str(ROOT / "scenes" / "clips" / "nobody.mp4")) as reading:
-        pictures = [frame.reformat(*SIZE, "bgr24").to_ndarray() for frame in reading.decode(video=0)]
-    first, last = round(EMPTY_S * fps), round((EMPTY_S + PERSON_S) * fps)
+        pictures = [frame.reformat(width, height, "bgr24").to_ndarray() for frame in reading.decode(video=0)]
+    first, last = round(empty_s * fps), round((empty_s + PERSON_S) * fps)
     plain = folder / "plain.mp4"
     with av.open(str(plain), "w") as writing:
         stream = writing.add_stream("libx264", rate=fps)
-        stream.width, stream.height, stream.pix_fmt = *SIZE, "yuv420p"
+        stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
         stream.options = {"crf": "12", "preset": "ultrafast", "threads": "1"}
         for number in range(last):
             shown = pictures[number % len(pictures)]
             if number >= first:
-                spot = Spot(0.6 * SIZE[0], 0.8 * SIZE[1], 0.35 * SIZE[1])
+                spot = Spot(0.6 * width, 0.8 * height, 0.35 * height)
                 shown = with_intruder(BgrPicture(np.ascontiguousarray(shown)), spot).bgr()
             frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(shown), format="bgr24")
             frame.pts, frame.time_base = number, Fraction(1, fps)
@@ -62,7 +63,7 @@ def coming_clip(folder, fps):
 def pushes_of(log):
     """(number of the push, number in the clip, when) of every picture."""
     rows = [line.split() for line in log.read_text(encoding="utf-8").splitlines()]
-    return [(int(row[0]), int(row[1]), float(row[2])) for row in rows if len(row) == 3]
+    return [(int(row[0]), int(row[1]), float(row[2])) for row in rows if len(row) == 5]
 
 
 def has_somebody(seen):

@@ -173,6 +173,50 @@ def test_addresses_that_are_no_cameras_are_refused_before_anybody_is_asked(addre
     assert "\r" not in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    "address",
+    [
+        "http:",
+        "http:127.0.0.1:{port}/x",
+        "file://127.0.0.1:{port}/x",
+        "concat:http://127.0.0.1:{port}/a|http://127.0.0.1:{port}/b",
+        "tcp://127.0.0.1:{port}",
+        "udp://127.0.0.1:{port}",
+        "ftp://127.0.0.1:{port}/x",
+        "crypto:http://127.0.0.1:{port}/x",
+        "async:tcp://127.0.0.1:{port}",
+        "-i http://127.0.0.1:{port}/x",
+        "rtsp://cam -i http://127.0.0.1:{port}/x",
+        "rtsp://cam\\@127.0.0.1:{port}/x",
+        "rtsp://cam@127.0.0.1:{port}/x",
+        "rtsp://127.0.0.1:{port}/x\r\nHost: other",
+        "rtsp://127.0.0.1:{port}\t/x",
+        "http://127.0.0.1:{port}/x\r\n\r\nGET /y HTTP/1.0",
+        "rtsp://127.0.0.1:{port}:80/x",
+        "rtsp://[127.0.0.1:{port}/x",
+    ],
+)
+def test_addresses_that_are_refused_reach_nobody(address):
+    with Server(tarpit) as canary:
+        with pytest.raises(StreamError) as caught:
+            open_stream(address.format(port=canary.port), "cam", StreamOptions(credentials=SECRET))
+        assert caught.value.state is StreamState.REFUSED
+        assert (canary.visits, canary.asked) == (0, b"")
+
+
+@pytest.mark.parametrize("scheme", ["rtsp", "rtsps", "http", "https"])
+def test_a_scan_of_ports_beyond_the_hosts_of_the_site_reaches_nobody(scheme):
+    options = StreamOptions(allowed_hosts=("10.0.0.0/8",))
+    with contextlib.ExitStack() as stack:
+        canaries = [stack.enter_context(Server(tarpit)) for _ in range(4)]
+        for canary in canaries:
+            for host in ("127.0.0.1", "localhost", "127.1", "0x7f000001", "2130706433", "[::ffff:127.0.0.1]"):
+                with pytest.raises(StreamError) as caught:
+                    open_stream(f"{scheme}://{host}:{canary.port}/x", "cam", options)
+                assert caught.value.state in (StreamState.REFUSED, StreamState.UNREACHABLE)
+        assert [canary.visits for canary in canaries] == [0, 0, 0, 0]
+
+
 def test_only_the_hosts_that_the_site_names_are_connected_to():
     with Server(tarpit) as server:
         with pytest.raises(StreamError, match="must be among camera_hosts"):

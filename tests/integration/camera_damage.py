@@ -1,0 +1,86 @@
+"""Packets of a real RTSP camera are lost and changed: is any picture looked at that builds on the damage?
+
+    PYTHONPATH=. python tests/integration/camera_damage.py [SECONDS]
+
+Needs GStreamer's RTSP server. A person comes and goes on the line; one picture of 40 loses a packet, or all, or has
+some bytes changed, over TCP and over UDP. The camera tells which; the recording of the inputs tells what was looked at.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import tempfile
+import threading
+from contextlib import ExitStack
+from pathlib import Path
+
+from railwatch.app.record import read_record
+from railwatch.core.alerts import AlertKind
+from railwatch.core.types import Observation
+from railwatch.messaging.events import AlertReceived
+from tests.hub_rig import CLEAR, Follower, RunningHub
+from tests.integration.camera_latency import coming_clip
+from tests.rtsp_rig import RtspCamera, empty_line_clip, why_no_camera, write_camera_site
+
+FPS, HARM = 25, "lost+gone+flipped:40"
+
+
+def tainted(log):
+    """Numbers of the pictures that build on damage, and how many were harmed, by the camera's own log."""
+    found, harmed, bad = set(), 0, False
+    for line in log.read_text(encoding="utf-8").splitlines():
+        words = line.split()
+        if len(words) < 5:
+            continue
+        number, key, harm = int(words[0]), words[3] == "K", words[4] != "-"
+        harmed += harm
+        bad = harm or (bad and not key)
+        if bad:
+            found.add(number)
+    return found, harmed
+
+
+def run(transport, seconds):
+    """Figures of one transport: pictures that were looked at, of those tainted ones, and what was told of people."""
+    with tempfile.TemporaryDirectory() as text, ExitStack() as stack:
+        folder = Path(text)
+        clip, _ = coming_clip(folder, FPS)
+        _, polygon = empty_line_clip(folder)
+        log, record = folder / "push.log", folder / "inputs.jsonl"
+        camera = stack.enter_context(RtspCamera(clip, fps=FPS, log=log, harm=HARM))
+        more = {"incidents": {"off_delay_s": 0.5}, "risk": {"stay_hold_s": 0.0}, "camera": {"transport": transport}}
+        path, endpoint = write_camera_site(folder, camera.url, polygon, **more)
+        hub = stack.enter_context(RunningHub(path, "--record", str(record)))
+        client = stack.enter_context(Follower(endpoint))
+        client.wait_state("main", CLEAR)
+        threading.Event().wait(seconds)
+        hub.stop()
+        alerts = [event.alert for _, event in client.events if isinstance(event, AlertReceived)]
+        told = [alert for alert in alerts if alert.kind is AlertKind.INTRUSION]
+        seen = [stamped.input for stamped in read_record(record)[1] if isinstance(stamped.input, Observation)]
+        bad, harmed = tainted(log)
+        looked_at = {item.captured_at: round(item.pts_s * FPS) for item in seen}
+        return {
+            "transport": transport,
+            "pictures": len(seen),
+            "harmed": harmed,
+            "tainted": len(bad),
+            "tainted_looked_at": sum(number in bad for number in looked_at.values()),
+            "told": len(told),
+            "told_from_tainted": sum(looked_at.get(alert.captured_at) in bad for alert in told),
+        }
+
+
+def main():
+    """Both transports; a line of JSON each."""
+    if reason := why_no_camera():
+        sys.exit(reason)
+    seconds = float(sys.argv[1]) if len(sys.argv) > 1 else 60.0
+    for transport in ("tcp", "udp"):
+        sys.stdout.write(json.dumps(run(transport, seconds)) + "\n")
+        sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    main()
