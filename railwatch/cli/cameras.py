@@ -1,4 +1,4 @@
-"""`railwatch cameras`: whether the cameras of a site can be read."""
+"""`railwatch cameras`: which cameras are there, and whether those of a site can be read."""
 
 from __future__ import annotations
 
@@ -10,12 +10,7 @@ from typing import Annotated
 
 import typer
 
-cameras = typer.Typer(help="Whether the cameras of a site can be read.", no_args_is_help=True)
-
-
-@cameras.callback()
-def _group() -> None:
-    """A group, although it has one command."""
+cameras = typer.Typer(help="Which cameras are there, and whether those of a site can be read.", no_args_is_help=True)
 
 
 @cameras.command("check")
@@ -43,3 +38,24 @@ def check(
         sys.stdout.flush()
     if bad:
         raise SourceError(f"every camera of {site_file.name} must give pictures, but {bad} do not, listed above")
+
+
+@cameras.command("find")
+def find(
+    within: Annotated[float, typer.Option(help="How long answers are waited for, seconds.", min=1, max=60)] = 4.0,
+    as_json: Annotated[bool, typer.Option("--json", help="A line of JSON for each.")] = False,
+) -> None:
+    """Ask the networks of this machine for cameras that speak ONVIF, and list what they say of themselves."""
+    from railwatch.app.camera_find import find_cameras
+    from railwatch.core.errors import SourceError
+
+    found = find_cameras(within)
+    for item in found:
+        words = [part for part in (item.name, item.hardware, item.location) if part]
+        line = json.dumps(asdict(item)) if as_json else f"{' '.join(item.addresses)}  {', '.join(words)}".rstrip()
+        sys.stdout.write(line + "\n")
+    if not found:
+        raise SourceError(
+            f"a camera must answer within {within:g} s to be found, but none did: they answer in the same network only "
+            "and some have ONVIF switched off; the address of a stream stands in the camera's own pages"
+        )
