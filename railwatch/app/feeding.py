@@ -11,15 +11,16 @@ A_SECOND: Final = 50
 """Reports of one source that are taken in a second: those of 64 tracks would fit once."""
 
 
-def report_of(asked: TrainRequest) -> TrainReport:
+def report_of(asked: TrainRequest, waited_s: float) -> TrainReport:
     """The report behind a request: whatever makes the train come soonest counts.
 
     An occupied track, barriers that are down and a signal that shows proceed mean a train: now, unless it is told when.
-    A signal at stop proves nothing, for trains pass signals at stop; nor do barriers that are up.
+    A signal at stop proves nothing, for trains pass signals at stop; nor do barriers that are up. `waited_s` are the
+    seconds since the moment that it names: for so long it may have been on its way, so much older it is taken to be.
 
     >>> told = TrainRequest("r1", "counter", "up", "east", seq=7, age_s=0.5, occupied=True, eta_s=40.0)
-    >>> report_of(told).eta_s
-    0.0
+    >>> report_of(told, waited_s=0.25).eta_s, report_of(told, waited_s=0.25).age_s
+    (0.0, 0.75)
     """
     eta_s = asked.eta_s
     if asked.occupied or (eta_s is None and (asked.barrier is Barrier.DOWN or asked.signal is Aspect.PROCEED)):
@@ -32,7 +33,7 @@ def report_of(asked: TrainRequest) -> TrainReport:
         asked.speed_mps,
         asked.source,
         asked.seq,
-        asked.age_s,
+        asked.age_s + waited_s,
         asked.authoritative,
     )
 

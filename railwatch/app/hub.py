@@ -249,7 +249,11 @@ class Hub:
     def _take_report(self, asked: Asked, request: TrainRequest) -> None:
         """A feed tells of trains: under its own name only, and no more than can be of use."""
         name, state = asked.peer.user_id, self._decider.state
-        report = report_of(request)
+        waited_s = self._outward.moments.since_s(request.after or "", self._now_s)
+        if waited_s is None:
+            self._outward.refuse(asked, "after must be a moment that this run of the hub noted (NOW), but is not")
+            return
+        report = report_of(request, waited_s)
         refusal = why_not(state.site, state.reports, report)
         if name is not None and name != request.source:
             refusal = f"source must be the name of the key, {name}, but is {request.source}"

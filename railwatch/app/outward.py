@@ -24,17 +24,22 @@ from railwatch.messaging.guard import Guard
 from railwatch.messaging.heartbeat import StatusBody
 from railwatch.messaging.journal import Journal, JournalTroubleError
 from railwatch.messaging.keys import KeyStore
+from railwatch.messaging.moments import Moments
 from railwatch.messaging.outlet import JournaledPublisher
 from railwatch.messaging.records import Record
 from railwatch.messaging.requests import (
     ACK_VERB,
     ACKED_VERB,
+    NOTED_VERB,
+    NOW_VERB,
     POSSESSION_VERB,
     PROBE_VERB,
     REFUSED_VERB,
     TRAIN_VERB,
     Acked,
     AckRequest,
+    Noted,
+    NowRequest,
     Peer,
     PossessionRequest,
     ProbeRequest,
@@ -96,6 +101,7 @@ class Outward:
         self._publisher: JournaledPublisher | None = None
         self._heard: frozenset[str | None] | None = None
         self.guard: Guard | None = None
+        self.moments = Moments()
         try:
             self.restored = self._restored()
             keys: str | None = getattr(site.messaging, "keys", None)
@@ -131,7 +137,7 @@ class Outward:
                 site_id=self._site.site_id,
                 body=body,
                 on_trouble=self._on_trouble,
-                handlers={verb: partial(self._take, verb) for verb in _READ},
+                handlers={NOW_VERB: self._note, **{verb: partial(self._take, verb) for verb in _READ}},
                 bind=messaging.bind,
                 request_bind=messaging.request_bind,
                 lease_s=messaging.lease_s,
@@ -208,6 +214,10 @@ class Outward:
         except JournalTroubleError as error:
             self._on_trouble("journal-reading", f"incidents that were open before cannot be read: {error}")
             return ()
+
+    def _note(self, peer: Peer, payload: bytes) -> None:
+        asked = decode_body(payload, NowRequest)
+        self._open.reply(peer, NOTED_VERB, encode_body(Noted(asked.request, self.moments.now())))
 
     def _take(self, verb: bytes, peer: Peer, payload: bytes) -> None:
         asked = Asked(peer, verb, _READ[verb](payload))

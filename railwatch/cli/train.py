@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import threading
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final
@@ -11,12 +12,15 @@ import typer
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from queue import Queue
 
     from railwatch.messaging.client import Client
     from railwatch.messaging.requests import TrainRequest
 
 _ANSWER_S: Final = 15.0
 MAX_LINE: Final = 4096
+MAX_LINES: Final = 4096
+"""Lines that are read ahead while the hub does not answer."""
 
 
 def train(
@@ -62,21 +66,31 @@ def train(
         raise ConfigError("--track or --follow must be given, and not both")
     values = {"rail_track_id": track, "direction": direction, "eta_s": eta, "distance_m": distance, "speed_mps": speed}
     values |= {"occupied": occupied or None, "barrier": barrier, "signal": signal, "authoritative": vouch}
-    lines = _lines() if follow else iter([values])
+    lines = _lines() if follow else iter([(values, 0.0)])
     with Client(connect, request_connect, keys=known, history=History.NOTHING) as client:
-        refused = sum(not _sent(client, _request(name, line)) for line in lines)
+        refused = sum(not _sent(client, _request(name, line, waited_s)) for line, waited_s in lines)
     if refused:
         raise typer.Exit(5)
 
 
-def _lines() -> Iterator[dict[str, Any]]:
-    """Every line of standard input as a report. Raises ConfigError for one that is none."""
-    import json
+def _lines() -> Iterator[tuple[dict[str, Any], float]]:
+    """Every line of standard input as a report, and the seconds that it waited here. Raises ConfigError for no report.
 
+    Lines are read at once, whatever the hub is doing: one that waited for those before it is as old as that.
+    """
+    import json
+    from queue import Queue
+
+    from railwatch.core.clock import elapsed_s
     from railwatch.core.errors import ConfigError
 
+    waiting: Queue[tuple[float, str]] = Queue(MAX_LINES)
+    threading.Thread(target=_read, args=(waiting,), name="read-lines", daemon=True).start()
     number = 0
-    while line := sys.stdin.readline(MAX_LINE):
+    while True:
+        read_s, line = waiting.get()
+        if not line:
+            return
         number += 1
         if not line.strip():
             continue
@@ -86,11 +100,25 @@ def _lines() -> Iterator[dict[str, Any]]:
             raise ConfigError(f"line {number} must be one JSON object, but is not: {error}") from None
         if not isinstance(values, dict):
             raise ConfigError(f"line {number} must be one JSON object, but is {type(values).__name__}")
-        yield values
+        yield values, elapsed_s() - read_s
 
 
-def _request(name: str, values: dict[str, Any]) -> TrainRequest:
+def _read(waiting: Queue[tuple[float, str]]) -> None:
+    """Note of every line when it came; an empty one is the end."""
+    from railwatch.core.clock import elapsed_s
+
+    try:
+        while line := sys.stdin.readline(MAX_LINE):
+            waiting.put((elapsed_s(), line))
+    except UnicodeDecodeError:
+        waiting.put((elapsed_s(), "bytes that are no UTF-8\n"))
+    waiting.put((elapsed_s(), ""))
+
+
+def _request(name: str, values: dict[str, Any], waited_s: float) -> TrainRequest:
     """A report with a number that grows. Raises ConfigError for keys and values that it cannot have."""
+    from dataclasses import replace
+
     from railwatch.core.errors import ConfigError
     from railwatch.messaging.asking import new_name
     from railwatch.messaging.requests import Aspect, Barrier, TrainRequest
@@ -100,7 +128,8 @@ def _request(name: str, values: dict[str, Any]) -> TrainRequest:
         for key, kind in (("barrier", Barrier), ("signal", Aspect)):
             if given.get(key) is not None:
                 given[key] = kind(str(given[key]).upper())
-        return TrainRequest(request=new_name(), source=name, **given)
+        report = TrainRequest(request=new_name(), source=name, **given)
+        return replace(report, age_s=report.age_s + waited_s)
     except (ValueError, TypeError) as error:
         raise ConfigError(f"a report must be one that docs/wire.md describes: {error}") from None
 

@@ -8,7 +8,16 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from railwatch.messaging.events import Answered
-from railwatch.messaging.requests import AckRequest, PossessionRequest, ProbeRequest, TrainRequest, encode_body
+from railwatch.messaging.requests import (
+    MAX_NUMBER,
+    NOW_VERB,
+    AckRequest,
+    NowRequest,
+    PossessionRequest,
+    ProbeRequest,
+    TrainRequest,
+    encode_body,
+)
 
 REPEAT_S: Final = 1.0
 MAX_OPEN: Final = 1024
@@ -30,10 +39,11 @@ class _Question:
     due_s: float
     until_s: float
 
-
-def _aged(body: Asking, waited_s: float) -> Asking:
-    """A report of a train grows older while it waits to be sent."""
-    return replace(body, age_s=body.age_s + waited_s) if isinstance(body, TrainRequest) else body
+    def message(self) -> tuple[bytes, bytes]:
+        """What is to be sent now: a report of trains asks the hub for a moment first."""
+        if isinstance(self.body, TrainRequest) and self.body.after is None:
+            return NOW_VERB, encode_body(NowRequest(self.body.request))
+        return self.verb, encode_body(self.body)
 
 
 class Questions:
@@ -63,11 +73,22 @@ class Questions:
         for question in self._open.values():
             if now_s >= question.due_s:
                 question.due_s = now_s + REPEAT_S
-                yield question.verb, encode_body(_aged(question.body, now_s - question.since_s))
+                yield question.message()
 
     def due_s(self) -> float:
         """When something is to be sent or given up next."""
         return min((min(item.due_s, item.until_s) for item in self._open.values()), default=float("inf"))
+
+    def noted(self, request: str, moment: str, now_s: float) -> None:
+        """The hub noted a moment for a report: from there it counts its age, until there we do.
+
+        Later ones, of a question that was repeated, are left out: the first makes it oldest.
+        """
+        question = self._open.get(request)
+        if question is None or not isinstance(question.body, TrainRequest) or question.body.after is not None:
+            return
+        age_s = min(question.body.age_s + now_s - question.since_s, MAX_NUMBER - 1.0)
+        question.body, question.due_s = replace(question.body, age_s=age_s, after=moment), now_s
 
     def answered(self, request: str | None, *, accepted: bool, reason: str = "") -> list[Answered]:
         """An answer came; one to nothing that was asked is dropped."""

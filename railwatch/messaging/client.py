@@ -36,6 +36,7 @@ from railwatch.messaging.requests import (
     ACK_VERB,
     ACKED_VERB,
     MAX_BATCH_ALERTS,
+    NOTED_VERB,
     PROBE_VERB,
     REFUSED_VERB,
     REPLAY_VERB,
@@ -43,6 +44,7 @@ from railwatch.messaging.requests import (
     Acked,
     AckRequest,
     Mark,
+    Noted,
     ProbeRequest,
     Refused,
     decode_body,
@@ -348,7 +350,11 @@ class Client:
             refused = decode_body(payloads[0], Refused)
             answered = self._questions.answered(refused.request, accepted=False, reason=refused.reason)
             return [*answered, *self._ordering.refused(refused.request, self._clock())]
-        raise WireError(f"an answer must be REPLAYED, ACKED or REFUSED, but is {shown(verb)}")
+        if verb == NOTED_VERB:
+            noted = decode_body(payloads[0], Noted)
+            self._questions.noted(noted.request, noted.moment, self._clock())
+            return []
+        raise WireError(f"an answer must be REPLAYED, ACKED, NOTED or REFUSED, but is {shown(verb)}")
 
     def _is_wanted(self, event: Event) -> bool:
         return not isinstance(event, AlertReceived | AlertAhead) or self._wanted(event.alert.section_id)

@@ -57,6 +57,7 @@ VERBS: Final[Mapping[bytes, frozenset[Role]]] = MappingProxyType(
         b"ACK": frozenset({Role.OPERATOR}),
         b"PROBE": frozenset({Role.OPERATOR}),
         b"POSSESSION": frozenset({Role.OPERATOR}),
+        b"NOW": frozenset({Role.FEED}),
         b"TRAIN": frozenset({Role.FEED}),
     }
 )

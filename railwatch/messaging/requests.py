@@ -21,6 +21,8 @@ REPLAY_VERB: Final = b"REPLAY"
 REPLAYED_VERB: Final = b"REPLAYED"
 ACK_VERB: Final = b"ACK"
 PROBE_VERB: Final = b"PROBE"
+NOW_VERB: Final = b"NOW"
+NOTED_VERB: Final = b"NOTED"
 TRAIN_VERB: Final = b"TRAIN"
 POSSESSION_VERB: Final = b"POSSESSION"
 ACKED_VERB: Final = b"ACKED"
@@ -131,8 +133,33 @@ class Aspect(Enum):
 
 
 @dataclass(frozen=True, slots=True)
+class NowRequest:
+    """Asks for a moment of the hub, to be named in a report of trains."""
+
+    request: str
+
+    def __post_init__(self) -> None:
+        _check_request(self.request)
+
+
+@dataclass(frozen=True, slots=True)
+class Noted:
+    """A moment of the hub, as only this run of it can make it."""
+
+    request: str
+    moment: str
+
+    def __post_init__(self) -> None:
+        _check_request(self.request)
+        _check_moment("moment", self.moment)
+
+
+@dataclass(frozen=True, slots=True)
 class TrainRequest:
-    """What a feed knows of trains that come to one rail track from one direction, as of `age_s` seconds ago.
+    """What a feed knows of trains that come to one rail track from one direction.
+
+    `age_s` is how old that was when the moment `after` came from the hub, 0 for what is newer; the hub counts from
+    there. A `Client` asks for the moment itself where `after` is None, and counts until it comes.
 
     `source` is the name of the feed, which is that of its key where there are keys; `seq` grows with every report of
     it. `eta_s` seconds to the reference point and `distance_m` metres to it, None when not known or no train comes;
@@ -153,9 +180,12 @@ class TrainRequest:
     barrier: Barrier | None = None
     signal: Aspect | None = None
     authoritative: bool = False
+    after: str | None = None
 
     def __post_init__(self) -> None:
         _check_request(self.request)
+        if self.after is not None:
+            _check_moment("after", self.after)
         for name in ("source", "rail_track_id", "direction"):
             if not 1 <= len(getattr(self, name)) <= MAX_TRACK_NAME:
                 given = shown(getattr(self, name))
@@ -228,9 +258,30 @@ class Peer:
 Handler = Callable[[Peer, bytes], None]
 """Takes a request's payload on the publisher's thread and must return at once; a WireError is answered as REFUSED."""
 
-Body = ReplayRequest | ReplayHeader | AckRequest | ProbeRequest | TrainRequest | PossessionRequest | Acked | Refused
+Body = (
+    ReplayRequest
+    | ReplayHeader
+    | AckRequest
+    | ProbeRequest
+    | NowRequest
+    | Noted
+    | TrainRequest
+    | PossessionRequest
+    | Acked
+    | Refused
+)
 _Body = TypeVar(
-    "_Body", ReplayRequest, ReplayHeader, AckRequest, ProbeRequest, TrainRequest, PossessionRequest, Acked, Refused
+    "_Body",
+    ReplayRequest,
+    ReplayHeader,
+    AckRequest,
+    ProbeRequest,
+    NowRequest,
+    Noted,
+    TrainRequest,
+    PossessionRequest,
+    Acked,
+    Refused,
 )
 
 
@@ -273,3 +324,8 @@ def request_of(payload: bytes) -> str | None:
 def _check_request(name: Any) -> None:  # noqa: ANN401 - checked here
     if not valid_nonce(name):
         raise ValueError(f"request must be 1 to {MAX_NONCE_LENGTH} of A-Z a-z 0-9 _ -, but is {shown(name)}")
+
+
+def _check_moment(key: str, moment: str) -> None:
+    if not valid_nonce(moment):
+        raise ValueError(f"{key} must be a moment that the hub noted (NOW), but is {shown(moment)}")

@@ -25,6 +25,8 @@ from railwatch.messaging.requests import (
     Acked,
     AckRequest,
     Mark,
+    Noted,
+    NowRequest,
     PossessionRequest,
     ProbeRequest,
     Refused,
@@ -55,7 +57,17 @@ _LIMITS: Final[Mapping[tuple[type, str], Mapping[str, Any]]] = MappingProxyType(
         (Mark, "seq"): {"minimum": 0},
         **{
             (body, "request"): _REQUEST
-            for body in (ReplayRequest, ReplayHeader, AckRequest, ProbeRequest, TrainRequest, PossessionRequest, Acked)
+            for body in (
+                ReplayRequest,
+                ReplayHeader,
+                AckRequest,
+                ProbeRequest,
+                NowRequest,
+                Noted,
+                TrainRequest,
+                PossessionRequest,
+                Acked,
+            )
         },
         (Refused, "request"): {"anyOf": [{**_REQUEST, "type": "string"}, {"type": "null"}]},
         (ReplayHeader, "open"): {"minimum": 0, "maximum": MAX_BATCH_ALERTS},
@@ -65,6 +77,8 @@ _LIMITS: Final[Mapping[tuple[type, str], Mapping[str, Any]]] = MappingProxyType(
         **{(TrainRequest, key): dict(_NAME) for key in ("source", "rail_track_id", "direction")},
         **{(TrainRequest, key): dict(_NUMBER) for key in ("age_s", "eta_s", "distance_m", "speed_mps")},
         (TrainRequest, "seq"): {"minimum": 0},
+        (TrainRequest, "after"): {"anyOf": [{**_REQUEST, "type": "string"}, {"type": "null"}]},
+        (Noted, "moment"): _REQUEST,
         (PossessionRequest, "rail_track_id"): {"minLength": 1, "maxLength": MAX_TEXT},
         (PossessionRequest, "holder"): {"minLength": 1, "maxLength": MAX_TEXT},
         (PossessionRequest, "lasts_s"): {"minimum": 0, "maximum": MAX_POSSESSION_S},
@@ -91,6 +105,8 @@ def request_schemas() -> dict[str, dict[str, Any]]:
         "replayed.schema.json": _document(ReplayHeader, "First payload of REPLAYED; the alerts follow, a frame each."),
         "ack.schema.json": _document(AckRequest, "Payload of ACK: says how far an incident has come."),
         "probe.schema.json": _document(ProbeRequest, "Payload of PROBE: asks for a self-test."),
+        "now.schema.json": _document(NowRequest, "Payload of NOW: asks for a moment of the hub."),
+        "noted.schema.json": _document(Noted, "Payload of NOTED: a moment of the hub, for a report of trains."),
         "train.schema.json": _document(TrainRequest, "Payload of TRAIN: what a feed knows of trains."),
         "possession.schema.json": _document(PossessionRequest, "Payload of POSSESSION: workers hold a rail track."),
         "acked.schema.json": _document(Acked, "Payload of ACKED: the request is granted."),

@@ -10,15 +10,29 @@ import threading
 import time
 
 import pytest
+import zmq
 
 from railwatch.core.alerts import AlertKind, Severity
 from railwatch.messaging.asking import new_name
 from railwatch.messaging.client import Client
+from railwatch.messaging.endpoints import next_port
 from railwatch.messaging.events import AlertReceived, Answered
 from railwatch.messaging.keys import ClientKeys, KeyStore
-from railwatch.messaging.requests import TRAIN_VERB, TrainRequest
+from railwatch.messaging.requests import (
+    ACKED_VERB,
+    NOTED_VERB,
+    NOW_VERB,
+    REFUSED_VERB,
+    TRAIN_VERB,
+    Noted,
+    NowRequest,
+    Refused,
+    TrainRequest,
+    decode_body,
+    encode_body,
+)
 from railwatch.messaging.roles import Role
-from tests.hub_rig import ROOT, Follower, RunningHub, wait_until, write_site
+from tests.hub_rig import ROOT, Follower, RunningHub, stopped, wait_until, write_site
 
 SOMEBODY = (True,) * 20
 WARNING, EMERGENCY, NOTICE = Severity.WARNING, Severity.EMERGENCY, Severity.NOTICE
@@ -112,6 +126,85 @@ def test_what_a_feed_says_decides_and_its_silence_counts_as_a_train(tmp_path):
             wait_severity(client, WARNING)
             assert all(answer.accepted for answer in feed.answers)
         wait_severity(client, EMERGENCY, "the last report of interlocking is")
+
+
+class Bare:
+    """A feed that speaks the wire itself, so that it can hold back and send again what a client would not."""
+
+    def __init__(self, endpoint):
+        self._context = zmq.Context()
+        self._socket = self._context.socket(zmq.DEALER)
+        self._socket.connect(next_port("connect", endpoint))
+
+    def send(self, verb, body):
+        self._socket.send_multipart([verb, encode_body(body)])
+
+    def answer(self):
+        """The next answer: verb and payload."""
+        assert self._socket.poll(20_000), "no answer came"
+        return self._socket.recv_multipart()
+
+    def moment(self):
+        self.send(NOW_VERB, NowRequest("now"))
+        verb, payload = self.answer()
+        assert verb == NOTED_VERB
+        return decode_body(payload, Noted).moment
+
+    def vouch(self, seq, after, **says):
+        """Say that no train comes."""
+        self.send(TRAIN_VERB, TrainRequest(f"r{seq}", "feed", "up", "east", seq, 0.0, after=after, **says))
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self._context.destroy(linger=0)
+
+
+def ages(client, after=0):
+    """How old what the feed said is in every Status from the one numbered `after` on."""
+    return [train.age_s for status in client.statuses()[after:] for train in status.trains if train.age_s is not None]
+
+
+def test_what_waited_in_a_hub_that_was_stopped_is_as_old_as_it_is(tmp_path):
+    sources = [{"source_id": "feed", "authoritative": True, "max_age_s": 1.5}]
+    with (
+        RunningHub(feeding_site(tmp_path, sources)) as hub,
+        Follower(hub.endpoint) as client,
+        Bare(hub.endpoint) as feed,
+    ):
+        wait_severity(client, EMERGENCY, "has not reported")
+        after = feed.moment()
+        with stopped(hub.process.pid):
+            feed.vouch(1, after, authoritative=True)
+            threading.Event().wait(2.5)
+        assert feed.answer()[0] == ACKED_VERB
+        wait_until(lambda: len(ages(client)) >= 2, 20.0, "a Status with the report")
+        assert min(ages(client)) >= 2.5
+        told = [event.alert for _, event in client.events if isinstance(event, AlertReceived)]
+        assert {alert.severity for alert in told if alert.kind is AlertKind.INTRUSION} == {EMERGENCY}
+        feed.vouch(2, feed.moment(), authoritative=True)
+        assert feed.answer()[0] == ACKED_VERB
+        wait_until(lambda: min(ages(client)) < 1.5, 20.0, "a fresh report")
+        with Client(hub.endpoint) as asking:  # it is stopped before it gives a moment: then the client counts
+            with stopped(hub.process.pid):
+                asking.ask(TRAIN_VERB, TrainRequest(new_name(), "feed", "up", "east", 3, 0.0, authoritative=True))
+                assert not [event for event in asking.events(2.5) if isinstance(event, Answered)]
+                before = len(client.statuses())
+            assert next(event for event in asking.events(20.0) if isinstance(event, Answered)).accepted
+        wait_until(lambda: len(ages(client, before)) >= 3, 20.0, "a Status with the report")
+        assert min(ages(client, before)) >= 2.5
+
+
+def test_a_moment_that_this_hub_never_gave_is_refused(running):
+    with Bare(running.endpoint) as feed:
+        moment = feed.moment()
+        later = f"{int(moment.split('-')[0]) + 60_000}-{moment.split('-')[1]}"
+        for number, after in enumerate((None, later, "12-ab")):
+            feed.vouch(2**50 + number, after)
+            verb, payload = feed.answer()
+            assert verb == REFUSED_VERB
+            assert "a moment that this run of the hub noted" in decode_body(payload, Refused).reason
 
 
 def test_two_feeds_that_contradict_each_other_count_as_a_train_now(tmp_path):

@@ -146,7 +146,7 @@ def test_only_workers_may_say_what_a_camera_sees():
     assert ENTRY[Domain.ALERTS] == ENTRY[Domain.REQUESTS] == set(Role)
 
 
-@pytest.mark.parametrize(("verb", "role"), [(b"ACK", Role.OPERATOR), (b"TRAIN", Role.FEED)])
+@pytest.mark.parametrize(("verb", "role"), [(b"ACK", Role.OPERATOR), (b"NOW", Role.FEED), (b"TRAIN", Role.FEED)])
 def test_a_command_needs_its_role_and_reading_needs_any(context, verb, role):
     assert VERBS[verb] == {role}
     guard = Guard(context, None)

@@ -15,9 +15,12 @@ from railwatch.messaging import wire
 from railwatch.messaging.requests import (
     Acked,
     AckRequest,
+    Noted,
+    NowRequest,
     Refused,
     ReplayHeader,
     ReplayRequest,
+    TrainRequest,
     decode_body,
     encode_body,
 )
@@ -121,18 +124,38 @@ def test_schema_and_reader_refuse_the_same(text, validator, decode):
             decode(json.dumps(case).encode())
 
 
+TRAIN = {
+    "request": "r",
+    "source": "feed",
+    "rail_track_id": "up",
+    "direction": "east",
+    "seq": 0,
+    "age_s": 0.5,
+    "eta_s": 40.0,
+    "distance_m": 800.0,
+    "speed_mps": 20.0,
+    "occupied": False,
+    "barrier": "UP",
+    "signal": "STOP",
+    "authoritative": False,
+}
 REQUESTS = [
     ("replay", ReplayRequest, {"request": "r", "after": {"epoch": "j.1", "seq": 0}, "open": True}),
     ("replay", ReplayRequest, {"request": "r", "after": None, "open": False}),
     ("replayed", ReplayHeader, {"request": "r", "known": True, "more": False, "open": 0, "alerts": 2}),
     ("ack", AckRequest, {"request": "r", "incident_id": "i", "level": "ACKNOWLEDGED", "by": "anna"}),
     ("acked", Acked, {"request": "r"}),
+    ("now", NowRequest, {"request": "r"}),
+    ("noted", Noted, {"request": "r", "moment": "12-ab"}),
+    ("train", TrainRequest, {**TRAIN, "after": "12-ab"}),
+    ("train", TrainRequest, {**TRAIN, "after": None, "barrier": None, "eta_s": None}),
     ("refused", Refused, {"request": None, "reason": ""}),
 ]
 REQUEST_LIMITS = [
     *[("request", "a b"), ("request", ""), ("request", "x" * 65), ("after", {"epoch": "j", "seq": 1}), ("by", "")],
     *[("after", {"epoch": "j.1", "seq": -1}), ("level", "READ"), ("alerts", 513), ("open", -1), ("incident_id", "")],
-    ("by", "x" * 201),
+    *[("by", "x" * 201), ("moment", ""), ("moment", "a b"), ("after", ""), ("after", "a b"), ("age_s", -1.0)],
+    *[("eta_s", 1e7), ("source", ""), ("direction", "x" * 65), ("barrier", "HALF"), ("seq", -1)],
 ]
 
 
