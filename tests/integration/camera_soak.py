@@ -159,7 +159,7 @@ def main() -> None:
     parser.add_argument("--frames", type=int, default=2_000_000)
     parser.add_argument("--reconnects", type=int, default=500)
     parser.add_argument("--cameras", type=int, default=3)
-    parser.add_argument("--fps", type=int, default=280)
+    parser.add_argument("--fps", type=int, default=360)
     parser.add_argument("--cut", type=float, default=11.0)
     parser.add_argument("--longest", type=float, default=2400.0)
     parser.add_argument("--plot", type=Path)
