@@ -95,6 +95,7 @@ class StreamSource(Closing):
         self._container = self._opened()
         try:
             self._stream = _video_of(self._container, address)
+            self._require_noticed_loss()
             size = _size_of(self._stream, address)
         except BaseException:
             self._container.close()
@@ -166,6 +167,15 @@ class StreamSource(Closing):
         except (av.FFmpegError, ValueError):
             taint.damage()
             return ()
+
+    def _require_noticed_loss(self) -> None:
+        """Over UDP packets are lost, and libav shows the rest of an H.265 picture as if it were whole."""
+        if self._options.transport == "udp" and self._stream.codec_context.name == "hevc":
+            raise self._error(
+                StreamState.REFUSED,
+                "H.265 must be fetched over TCP, for over UDP a lost packet is not noticed: set transport: tcp, or let "
+                "the camera send H.264",
+            )
 
     def _begin_recording(self) -> None:
         stream = self._stream
