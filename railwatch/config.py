@@ -17,6 +17,7 @@ from pydantic_core import ErrorDetails
 
 from railwatch.core.address import is_address
 from railwatch.core.errors import ConfigError
+from railwatch.core.escalation import EscalationGroup, EscalationRule, EscalationSettings
 from railwatch.core.evidence import EvidenceSettings
 from railwatch.core.geometry import Point
 from railwatch.core.model_names import is_model_name, model_path
@@ -24,9 +25,6 @@ from railwatch.core.schedules import zone_fault
 from railwatch.core.self_test import SelfTestSettings
 from railwatch.core.settings import (
     CameraSettings,
-    EscalationGroup,
-    EscalationRule,
-    EscalationSettings,
     IncidentSettings,
     KeyPath,
     MessagingSettings,

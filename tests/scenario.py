@@ -6,9 +6,10 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from railwatch.core.alerts import AckLevel, Alert, CameraState, Epoch, SectionState, Severity
+from railwatch.core.escalation import EscalationSettings
 from railwatch.core.geometry import Point
 from railwatch.core.risk_settings import RiskSettings
-from railwatch.core.settings import CameraSettings, EscalationSettings, IncidentSettings, ModelSettings, SiteSettings
+from railwatch.core.settings import CameraSettings, IncidentSettings, ModelSettings, SiteSettings
 from railwatch.core.types import Observation, Size, Track, TrackState, Vitals, Zone, ZoneKind
 from railwatch.decision.inputs import Acknowledge, Input, Stamped, SystemFault, Tick, WorkerLost
 from railwatch.decision.step import DecisionState, section_state, start, step

@@ -11,8 +11,9 @@ from enum import Enum
 from types import MappingProxyType
 from typing import Final, NamedTuple
 
-from railwatch.core.alerts import DEFAULT_LEASE_S, AckLevel, Severity
+from railwatch.core.alerts import DEFAULT_LEASE_S, Severity
 from railwatch.core.coverage import CoverageSettings
+from railwatch.core.escalation import EscalationSettings
 from railwatch.core.evidence import EvidenceSettings
 from railwatch.core.ground import GroundPlane
 from railwatch.core.provider import Provider
@@ -174,51 +175,6 @@ class MessagingSettings:
 
 
 @dataclass(frozen=True, slots=True)
-class EscalationGroup:
-    """People who are told together. `keys` are the names of their keys; without any, everybody belongs to the group.
-
-    `required`: that nobody of it is connected is an alarm by itself.
-    """
-
-    group_id: str
-    keys: tuple[str, ...] = ()
-    required: bool = True
-
-    def has(self, key_name: str | None) -> bool:
-        """Whether the holder of a key (None: a client without one) belongs to the group."""
-        return not self.keys or key_name in self.keys
-
-
-@dataclass(frozen=True, slots=True)
-class EscalationRule:
-    """An incident of `severity` or above must come to `level` within `within_s`, or it goes to the next group."""
-
-    severity: Severity
-    level: AckLevel
-    within_s: float
-
-    def __post_init__(self) -> None:
-        _positive("within_s", self.within_s)
-
-
-@dataclass(frozen=True, slots=True)
-class EscalationSettings:
-    """Who is told, in which order, and what must come back.
-
-    `groups` are told one after the other, the first at once. Of `rules`, the one with the highest severity not above
-    the incident's counts.
-    """
-
-    groups: tuple[EscalationGroup, ...] = ()
-    rules: tuple[EscalationRule, ...] = ()
-
-    def rule_for(self, severity: Severity) -> EscalationRule | None:
-        """The rule that an incident of `severity` is under, None if there is none."""
-        rules = [rule for rule in self.rules if rule.severity <= severity]
-        return max(rules, key=lambda rule: rule.severity, default=None)
-
-
-@dataclass(frozen=True, slots=True)
 class SiteSettings:
     """A whole site, complete: construction raises SiteFaultsError when something that arming needs is missing.
 
@@ -239,7 +195,7 @@ class SiteSettings:
     tracker: TrackerSettings = TrackerSettings()
     incidents: IncidentSettings = IncidentSettings()
     messaging: MessagingSettings = MessagingSettings()
-    escalation: EscalationSettings = EscalationSettings()
+    escalation: EscalationSettings = field(default_factory=EscalationSettings)
     train_sources: tuple[TrainSourceSettings, ...] = ()
     schedules: tuple[ScheduleSettings, ...] = ()
     risk: RiskSettings = field(default_factory=RiskSettings)

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Final
 
-from railwatch.core.settings import EscalationGroup, EscalationSettings
+from railwatch.core.escalation import EscalationGroup, EscalationSettings
 from railwatch.decision.incidents import Incident, IncidentKey
 from railwatch.decision.inputs import Acknowledge, Consumers
 

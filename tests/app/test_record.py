@@ -16,7 +16,7 @@ from railwatch.app.watch_output import alert_line
 from railwatch.config import site_from_mapping
 from railwatch.core.alerts import AckLevel, Epoch, RestoredIncident, Severity
 from railwatch.core.errors import RecordError
-from railwatch.core.settings import EscalationGroup, EscalationRule, EscalationSettings
+from railwatch.core.escalation import EscalationGroup, EscalationRule, EscalationSettings
 from railwatch.core.types import TrainReport
 from railwatch.decision.inputs import (
     Acknowledge,

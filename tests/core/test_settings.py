@@ -5,11 +5,9 @@ from dataclasses import replace
 import pytest
 
 from railwatch.core.alerts import AckLevel, Severity
+from railwatch.core.escalation import EscalationGroup, EscalationRule, EscalationSettings
 from railwatch.core.settings import (
     CameraSettings,
-    EscalationGroup,
-    EscalationRule,
-    EscalationSettings,
     IncidentSettings,
     MessagingSettings,
     ModelSettings,

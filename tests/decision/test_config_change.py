@@ -7,13 +7,9 @@ from dataclasses import replace
 import pytest
 
 from railwatch.core.alerts import AckLevel, Action, CameraState, SectionState, Severity
+from railwatch.core.escalation import EscalationGroup, EscalationRule, EscalationSettings
 from railwatch.core.ground import Lens, plane_of_horizon
-from railwatch.core.settings import (
-    CameraSettings,
-    EscalationGroup,
-    EscalationRule,
-    EscalationSettings,
-)
+from railwatch.core.settings import CameraSettings
 from railwatch.core.types import ZoneKind
 from railwatch.decision.inputs import ConfigChange, Consumers
 from railwatch.decision.status import status_of

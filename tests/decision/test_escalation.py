@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from railwatch.core.alerts import AckLevel, Action, AlertKind, SectionState, Severity
-from railwatch.core.settings import EscalationGroup, EscalationRule, EscalationSettings
+from railwatch.core.escalation import EscalationGroup, EscalationRule, EscalationSettings
 from railwatch.decision.inputs import Acknowledge, Consumers
 from railwatch.decision.status import status_of
 from railwatch.decision.step import verdict_on

@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from railwatch.core.alerts import AckLevel, Action, AlertKind, CameraState, SectionState, Severity
-from railwatch.core.settings import CameraSettings, EscalationGroup, EscalationRule, EscalationSettings
+from railwatch.core.escalation import EscalationGroup, EscalationRule, EscalationSettings
+from railwatch.core.settings import CameraSettings
 from railwatch.core.types import ZoneKind
 from railwatch.decision.inputs import ConfigChange, Probe, ProbeEnded, ProbeHeard, ProbeSight
 from railwatch.decision.probing import KEPT, UNHEARD, UNSEEN, percentile, tried_cameras

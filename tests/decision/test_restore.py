@@ -16,7 +16,8 @@ from railwatch.core.alerts import (
     SectionState,
     Severity,
 )
-from railwatch.core.settings import CameraSettings, EscalationGroup, EscalationRule, EscalationSettings
+from railwatch.core.escalation import EscalationGroup, EscalationRule, EscalationSettings
+from railwatch.core.settings import CameraSettings
 from railwatch.core.types import ZoneKind
 from railwatch.decision.inputs import Consumers
 from railwatch.decision.status import status_of
