@@ -7,7 +7,9 @@ from typing import Annotated, Final
 from pydantic import BaseModel, ConfigDict, Field
 
 ID_PATTERN: Final = r"^[A-Za-z0-9_-]{1,64}$"
+SHA256_PATTERN: Final = r"^[0-9a-f]{64}$"
 Id = Annotated[str, Field(pattern=ID_PATTERN)]
+Text = Annotated[str, Field(min_length=1, max_length=1000)]
 
 
 class Keys(BaseModel):

@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 
 from pydantic import Field, ValidationError, model_validator
 
-from railwatch.base_keys import Id, Keys
+from railwatch.base_keys import Id, Keys, Text
 from railwatch.core.alerts import Severity
 from railwatch.core.errors import ConfigError, KeysError
 from railwatch.core.settings import KeyPath
@@ -29,7 +29,6 @@ from railwatch.messaging.bridge_settings import (
 )
 from railwatch.messaging.endpoints import DEFAULT_ENDPOINT
 from railwatch.messaging.key_files import read_secret_text
-from railwatch.site_keys import Text
 from railwatch.strict_yaml import Document, Fault, key_name, shown
 
 _FILE: Final = "a bridge file"

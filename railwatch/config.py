@@ -50,6 +50,7 @@ from railwatch.key_faults import (
 )
 from railwatch.risk_keys import ground_of, risk_of, train_sources_of
 from railwatch.schedule_keys import schedules_of
+from railwatch.second_look_keys import second_look_of
 from railwatch.site_keys import CameraKeys, SiteKeys, ZoneKeys
 from railwatch.strict_yaml import Document, Fault, key_name, shown
 from railwatch.timetable_keys import timetable_of
@@ -209,6 +210,7 @@ _STAND_INS: Final[Mapping[str, Any]] = {
     "self_test": {},
     "coverage": {},
     "evidence": {},
+    "second_look": None,
     "cameras[].aspect": None,
     "cameras[].people": None,
     "zones[].smallest_person_m": None,
@@ -272,6 +274,7 @@ def _settings(keys: SiteKeys, folder: Path) -> SiteSettings:
             if source.timetable is not None
         ),
         evidence=EvidenceSettings(**dict(keys.evidence)),
+        second_look=None if keys.second_look is None else second_look_of(keys.second_look, folder),
     )
 
 

@@ -10,7 +10,7 @@ from typing import Annotated, Any, Final, Literal, Self
 
 from pydantic import AfterValidator, Field, model_validator
 
-from railwatch.base_keys import ID_PATTERN, Id, Keys
+from railwatch.base_keys import ID_PATTERN, SHA256_PATTERN, Id, Keys, Text
 from railwatch.core.address import is_address, parse_address
 from railwatch.core.alerts import Severity
 from railwatch.core.errors import MessagingError
@@ -32,8 +32,8 @@ from railwatch.escalation_keys import EscalationKeys
 from railwatch.messaging.endpoints import bind_endpoint, next_port
 from railwatch.risk_keys import Fraction, GroundKeys, RiskKeys, TrainSourceKeys
 from railwatch.schedule_keys import ScheduleKeys
+from railwatch.second_look_keys import SecondLookKeys
 
-SHA256_PATTERN: Final = r"^[0-9a-f]{64}$"
 CREDENTIALS_PATTERN: Final = r"^(env:[A-Za-z_][A-Za-z0-9_]*|file:.+)$"
 PATTERNS: Final = {
     CREDENTIALS_PATTERN: "must be env:NAME or file:PATH, which names where USER:PASSWORD is kept",
@@ -68,7 +68,6 @@ def _only_stream(value: str | None) -> str | None:
     return value
 
 
-Text = Annotated[str, Field(min_length=1, max_length=1000)]
 Seconds = Annotated[float, Field(gt=0.0, le=60.0)]
 Endpoint = Annotated[str, Field(max_length=200), AfterValidator(_endpoint)]
 Coordinates = Annotated[list[Fraction], Field(min_length=2, max_length=2)]
@@ -369,6 +368,9 @@ class SiteKeys(Keys):
     evidence: Annotated[EvidenceKeys, Field(description="What is kept of an incident; see evidence.md.")] = (
         EvidenceKeys()
     )
+    second_look: Annotated[
+        SecondLookKeys | None, Field(description="A classifier that looks at animals again; see second-look.md.")
+    ] = None
     coverage: Annotated[CoverageKeys, Field(description="From when on a person counts as found.")] = CoverageKeys()
     messaging: Annotated[MessagingKeys, Field(description="Where alerts and status go out.")] = MessagingKeys()
     escalation: Annotated[

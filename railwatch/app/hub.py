@@ -17,7 +17,7 @@ from typing import Final, Self
 
 import zmq
 
-from railwatch.app.coverage_gate import check_coverage
+from railwatch.app.arming import armable_site
 from railwatch.app.decider import Decider, status_body
 from railwatch.app.evidence_desk import EvidenceDesk
 from railwatch.app.evidence_writer import FOLDER_NAME, EvidenceWriter
@@ -36,10 +36,9 @@ from railwatch.app.state_dir import HubReport, StateDir
 from railwatch.app.timetable_feed import TimetableFeed
 from railwatch.app.worker_process import WORKER_COMMAND, WorkerProcess
 from railwatch.app.workers import Workers
-from railwatch.config import load_site
 from railwatch.core.alerts import Alert, SectionState, Status
 from railwatch.core.clock import elapsed_s, utc_now
-from railwatch.core.errors import ConfigError, RailwatchError
+from railwatch.core.errors import RailwatchError
 from railwatch.core.settings import SiteSettings
 from railwatch.decision.escalation import judge
 from railwatch.decision.inputs import (
@@ -381,18 +380,3 @@ class Hub:
         except BaseException:
             self._stack.close()
             raise
-
-
-def armable_site(path: Path) -> SiteSettings:
-    """The site of a file, if it may be armed. Raises ConfigError.
-
-    A model that is not pinned is never armed, nor is a zone in which somebody who must be found is too small.
-    """
-    site = load_site(path)
-    if site.model.sha256 is None:
-        raise ConfigError(
-            f"{path.name} must give model.sha256, for only a pinned model is armed: it is what `sha256sum` prints of "
-            f"{Path(site.model.file).name}"
-        )
-    check_coverage(path, site)
-    return site

@@ -10,6 +10,7 @@ from typing import Any, Final
 from railwatch.app.record_site import site_to_mapping
 from railwatch.config import site_from_mapping
 from railwatch.core.errors import WireError
+from railwatch.core.second_look import Annotation
 from railwatch.core.types import Observation, TrainReport
 from railwatch.decision.inputs import (
     Acknowledge,
@@ -42,6 +43,7 @@ _PLAIN: Final[Mapping[str, type[Input]]] = MappingProxyType(
         "probe": Probe,
         "probe_heard": ProbeHeard,
         "probe_ended": ProbeEnded,
+        "annotation": Annotation,
     }
 )
 """Inputs that are nothing but their fields, by the name that they have in a recording."""

@@ -7,6 +7,7 @@ from typing import Any, Final
 
 from railwatch.core.ground import GroundPlane
 from railwatch.core.schedules import ScheduleSettings
+from railwatch.core.second_look import SecondLookSettings
 from railwatch.core.settings import SiteSettings
 
 SITE_VERSION: Final = 1
@@ -50,6 +51,7 @@ def site_to_mapping(site: SiteSettings) -> dict[str, Any]:
         "risk": asdict(site.risk),
         "self_test": asdict(site.self_test),
         **({"evidence": {"record": True}} if site.evidence.record else {}),
+        **_second_look(site.second_look),
         "escalation": {
             "groups": [{**asdict(group), "keys": list(group.keys)} for group in site.escalation.groups],
             "rules": [
@@ -58,6 +60,13 @@ def site_to_mapping(site: SiteSettings) -> dict[str, Any]:
             ],
         },
     }
+
+
+def _second_look(look: SecondLookSettings | None) -> dict[str, Any]:
+    if look is None:
+        return {}
+    decides = {"least_confidence": look.least_confidence, "herd_taxa": list(look.herd_taxa), "every_s": look.every_s}
+    return {"second_look": {"file": "recorded", "sha256": look.sha256, **decides}}
 
 
 def _schedule(schedule: ScheduleSettings) -> dict[str, Any]:

@@ -17,6 +17,7 @@ from railwatch.app.lines import LineFile
 from railwatch.app.record import Recorder, RecordHeader
 from railwatch.app.record_site import site_to_mapping
 from railwatch.app.sources import open_source, options_of
+from railwatch.app.watch_again import WatchedAgain
 from railwatch.app.watch_output import Progress, WatchReport, alert_line
 from railwatch.app.watch_site import WatchOptions, site_for
 from railwatch.core.address import is_address
@@ -76,6 +77,7 @@ class Watch:
                 self.site.zones,
                 vitals_off=self.site.cameras[0].vitals_off,
             )
+            self._second = self._stack.enter_context(WatchedAgain(site.second_look, wait=self._in_no_hurry))
             epoch = Epoch(_run_id(self.site, options.source), 1)
             self._state = start(self.site, epoch, sha256, 0.0)
             self._open_outputs(epoch)
@@ -118,8 +120,15 @@ class Watch:
         """Close everything; a last Status says UNKNOWN, for nobody watches any more."""
         self._stack.close()
 
+    @property
+    def _in_no_hurry(self) -> bool:
+        """Whether it is a recording that is watched as fast as it goes."""
+        source = self._options.source
+        return not (self._options.realtime or is_address(source) or source.isdecimal())
+
     def _take(self, frame: Frame, seen: Observation) -> None:
         self._decider.feed_on_source_time(seen)
+        self._second.look(frame, seen, self._decider)
         self.report.frames += 1
         self.report.source_s = seen.t_s
         if self._video is not None:

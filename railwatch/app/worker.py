@@ -16,19 +16,22 @@ import zmq
 
 from railwatch.app.camera_reader import CameraReader
 from railwatch.app.cutter import Cutter
+from railwatch.app.second_look import SecondLook
 from railwatch.app.trial import PERSON, Trial, Trials, spots
 from railwatch.core.clock import Clock, elapsed_s
 from railwatch.core.errors import ConfigError, RailwatchError, WireError
 from railwatch.core.packets import PacketSink
 from railwatch.core.privacy import private_areas
+from railwatch.core.second_look import SecondLookSettings
 from railwatch.core.settings import CameraSettings, ModelSettings
-from railwatch.core.types import Detections, Detector
+from railwatch.core.types import Detections, Detector, Observation
 from railwatch.perception.live import Taken
 from railwatch.perception.picture_file import encode_jpeg
 from railwatch.perception.pipeline import CameraPipeline, class_groups
 from railwatch.perception.source import Source
 from railwatch.perception.tracker import Tracker
 from railwatch.seam import sockets as verbs
+from railwatch.seam.annotations import encode_annotation, encode_health
 from railwatch.seam.beats import BEAT_INTERVAL_S, beat_number
 from railwatch.seam.codec import encode_observation
 from railwatch.seam.commands import Answer, Command, CommandKind, decode_command, encode_answer
@@ -77,6 +80,7 @@ class Worker:
         self._pipelines: dict[str, CameraPipeline] = {}
         self._trials = Trials()
         self._cutter = Cutter(clock)
+        self._second: SecondLook | None = None
         self._answers: OrderedDict[str, tuple[bytes, bytes]] = OrderedDict()
         self._beat, self._worker_epoch = 0, 0
         self._armed = self._stopped = self._received = False
@@ -99,6 +103,7 @@ class Worker:
             for reader in self._readers.values():
                 reader.close()
             self._cutter.close()
+            self._look_again(None)
             self._wake_in.close()
             self._wake_out.close()
 
@@ -120,6 +125,8 @@ class Worker:
                 self._link.send(verbs.LOST, encode_lost(Lost(reader.camera.camera_id, failure)))
         if self._armed:
             self._look()
+            for said in self._second.take() if self._second else ():
+                self._link.send(verbs.ANNOTATION, encode_annotation(said))
         now_s = self._clock()
         if not self._received and now_s >= self._hello_s:
             self._hello_s = now_s + HELLO_INTERVAL_S
@@ -127,6 +134,8 @@ class Worker:
         if now_s >= self._alive_s:
             self._alive_s = now_s + ALIVE_INTERVAL_S
             self._link.send(verbs.ALIVE, str(self._beat).encode())
+            if self._second is not None:
+                self._link.send(verbs.SECOND_LOOK, encode_health(self._second.trouble))
 
     def _wait_s(self) -> float:
         due_s = self._alive_s if self._received else min(self._alive_s, self._hello_s)
@@ -199,8 +208,17 @@ class Worker:
         self._order = order
         self._change_cameras(order)
         self._assign(order)
+        self._look_again(order.second_look)
         seen = class_groups(order.groups, self._detector.class_names)
         return {"model_sha256": self._detector.model_sha256, "groups": list(seen), "config_rev": order.config_rev}
+
+    def _look_again(self, settings: SecondLookSettings | None) -> None:
+        """Have animals looked at again so, or no more; a process that does it already goes on."""
+        if self._second is not None and self._second.settings != settings:
+            self._second.close()
+            self._second = None
+        if self._second is None and settings is not None:
+            self._second = SecondLook(settings, self._wake)
 
     def _change_cameras(self, order: WorkerOrder) -> None:
         wanted = {camera.camera_id: camera for camera in order.cameras}
@@ -292,16 +310,23 @@ class Worker:
         further = self._trials.look({name: item.frame for name, item in taken.items()}, detector.form)
         samples = [item.frame.picture.sample(None, detector.form) for item in taken.values()]
         seen = detector.detect([*samples, *further.values()])
-        for (name, item), detections in zip(taken.items(), seen[: len(samples)], strict=True):
-            self._send(name, item, detections)
+        told = [
+            (item.frame, self._send(name, item, detections))
+            for (name, item), detections in zip(taken.items(), seen[: len(samples)], strict=True)
+        ]
         for name, detections in zip(further, seen[len(samples) :], strict=True):
             self._send_trial(name, taken[name], detections)
+        second = self._second
+        if second is not None:
+            for frame, observation in told:  # last of all: what was seen is on its way to the hub
+                second.look(frame, observation)
 
-    def _send(self, name: str, item: Taken, detections: Detections) -> None:
+    def _send(self, name: str, item: Taken, detections: Detections) -> Observation:
         age_s = max(0.0, self._clock() - item.frame.t_s)
         seen = self._pipelines[name].observe(item.frame, detections, age_s, item.dropped)
         self._cutter.looked(item.frame, seen)
         self._link.send(verbs.OBSERVATION, str(item.mark).encode(), encode_observation(seen))
+        return seen
 
     def _send_trial(self, name: str, item: Taken, detections: Detections) -> None:
         trial = self._trials.running[name]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import os
 import secrets
 import signal
@@ -13,6 +12,7 @@ from typing import Final
 
 import zmq
 
+from railwatch.app.parent import die_with_parent
 from railwatch.app.sources import open_live_source
 from railwatch.app.worker import OpenCamera, OpenDetector, Worker
 from railwatch.core.errors import RailwatchError
@@ -26,7 +26,6 @@ from railwatch.seam.sockets import PROTOCOL, WorkerSocket, client_keys
 
 _STDIN: Final = 0
 _END_WITHIN_S: Final = 3.0
-_PR_SET_PDEATHSIG: Final = 1  # prctl(2)
 
 
 def start(open_detector: OpenDetector | None = None, open_live: OpenCamera | None = None) -> int:
@@ -34,7 +33,7 @@ def start(open_detector: OpenDetector | None = None, open_live: OpenCamera | Non
 
     `open_detector` and `open_live` take the place of the real ones (tests of this project and of users).
     """
-    _die_with_the_hub()
+    die_with_parent()
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the hub, which ends its workers in order
     try:
         handover = decode_handover(_first_line())
@@ -99,12 +98,3 @@ def _watch_hub(worker: Worker) -> None:
     worker.stop()
     threading.Event().wait(_END_WITHIN_S)
     os._exit(1)  # it hangs in a native call
-
-
-def _die_with_the_hub() -> None:
-    """Linux: also a worker that holds the interpreter's lock in a native call must not outlive its hub."""
-    if sys.platform == "linux":
-        parent = os.getppid()
-        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-        if os.getppid() != parent:
-            os._exit(1)  # the hub ended before this call

@@ -12,12 +12,15 @@ import zmq
 from railwatch.app.command_desk import CommandDesk, OnAnswer
 from railwatch.app.refusals import Refusals
 from railwatch.app.restarts import STEADY_S, Restarts
+from railwatch.app.second_look_health import SecondLookHealth
 from railwatch.app.worker_lives import ASK_TIMEOUT_S, LOAD_TIMEOUT_S, SILENT_S, Group, Life, Stage
 from railwatch.app.worker_process import Endings, WorkerProcess
 from railwatch.core.errors import ConfigError, InstallError, ModelError, WireError
+from railwatch.core.second_look import Annotation
 from railwatch.core.types import Observation
 from railwatch.decision.inputs import ProbeSight, WorkerLost
 from railwatch.seam import sockets as verbs
+from railwatch.seam.annotations import decode_annotation, decode_health
 from railwatch.seam.beats import Beats, beat_number
 from railwatch.seam.codec import decode_observation
 from railwatch.seam.commands import Answer, Command, CommandKind, decode_answer, encode_command
@@ -35,7 +38,7 @@ _FATAL: Final = {error.exit_code: error for error in (ConfigError, ModelError, I
 
 Say = Callable[[str], None]
 StartProcess = Callable[[Handover], WorkerProcess]
-Feed = Callable[[Observation | ProbeSight | WorkerLost], None]
+Feed = Callable[[Observation | ProbeSight | WorkerLost | Annotation], None]
 Trouble = Callable[[str, str | None], None]
 """Told of a trouble of the system by its name, with the reason; with None when it is over."""
 
@@ -70,6 +73,7 @@ class Workers:
         self._now_s = 0.0
         self._refusals = Refusals(say)
         self._endings = Endings()
+        self._looks = SecondLookHealth(trouble)
 
     @property
     def pollable(self) -> list[zmq.Socket[bytes]]:
@@ -106,6 +110,7 @@ class Workers:
             self._watch(life, turned_s)
         for group in self.groups.values():
             self._tend(group)
+        self._looks.tend({name for name, group in self.groups.items() if group.order.second_look is not None})
         self._refusals.say_some(now_s)
         self._endings.tend(now_s)
 
@@ -234,6 +239,8 @@ class Workers:
                 if lost.camera_id in life.camera_ids and self._current(life):
                     self._say(f"camera {lost.camera_id}: {lost.reason}")
                     self._feed(WorkerLost((lost.camera_id,), lost.reason))
+            case ((verbs.ANNOTATION | verbs.SECOND_LOOK), (payload,)):
+                self._hear_second_look(life, message.verb, payload)
             case verbs.ANSWER, (payload, attachment):
                 life.heard()
                 self._desk.answered(life.peer, decode_answer(payload, attachment))
@@ -256,6 +263,19 @@ class Workers:
             self._refusals.note(life.worker_group, "an Observation that is not this worker's to make")
         else:
             self._feed(value)
+
+    def _hear_second_look(self, life: Life, verb: bytes, payload: bytes) -> None:
+        """A late word counts as long as its worker serves the camera: it can only add."""
+        if verb == verbs.SECOND_LOOK:
+            if self._current(life):
+                self._looks.heard(life.worker_group, decode_health(payload))
+            return
+        said = decode_annotation(payload)
+        own = said.camera_id in life.camera_ids and said.worker_epoch == life.worker_epoch
+        if own and self._current(life):
+            self._feed(said)
+        else:
+            self._refusals.note(life.worker_group, "an Annotation that is not this worker's to make")
 
     def _current(self, life: Life) -> bool:
         group = self.groups.get(life.worker_group)

@@ -34,7 +34,7 @@ def check(
     faults = site_faults_of_file(site_file)
     if not faults:
         site = load_site(site_file)
-        faults = _coverage_faults(site_file, site)
+        faults = [*_coverage_faults(site_file, site), *_second_look_faults(site_file, site)]
     if faults:
         sys.stdout.write(_faults_json(site_file, faults) if as_json else _faults_text(site_file, faults))
         count = "1 fault" if len(faults) == 1 else f"{len(faults)} faults"
@@ -51,6 +51,16 @@ def _coverage_faults(site_file: Path, site: SiteSettings) -> list[Fault]:
 
     eye = eye_of(site.model)
     return with_lines(site_file, coverage_faults(site, site_coverage(site, eye), eye))
+
+
+def _second_look_faults(site_file: Path, site: SiteSettings) -> list[Fault]:
+    """What is wrong with the classifier of the second look; it is opened only where a site has one."""
+    if site.second_look is None:
+        return []
+    from railwatch.app.second_look_check import second_look_faults
+    from railwatch.config import with_lines
+
+    return with_lines(site_file, second_look_faults(site.second_look))
 
 
 def _faults_text(site_file: Path, faults: Sequence[Fault]) -> str:

@@ -19,6 +19,7 @@ from railwatch.core.ground import GroundPlane
 from railwatch.core.provider import Provider
 from railwatch.core.risk_settings import RiskSettings, TrainSourceSettings
 from railwatch.core.schedules import ScheduleSettings, schedule_faults
+from railwatch.core.second_look import ANIMAL, SecondLookSettings
 from railwatch.core.self_test import SelfTestSettings
 from railwatch.core.timetables import TimetableSettings
 from railwatch.core.types import Zone, ZoneKind
@@ -203,6 +204,7 @@ class SiteSettings:
     coverage: CoverageSettings = field(default_factory=CoverageSettings)
     timetables: tuple[TimetableSettings, ...] = ()
     evidence: EvidenceSettings = field(default_factory=EvidenceSettings)
+    second_look: SecondLookSettings | None = None
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "groups", MappingProxyType({k: tuple(v) for k, v in self.groups.items()}))
@@ -254,9 +256,18 @@ def canonical_json(site: SiteSettings) -> str:
             "schedules": [asdict(schedule) for schedule in site.schedules],
             "risk": asdict(site.risk),
             "self_test": asdict(site.self_test),
+            **_second_look(site.second_look),
         }
     )
     return json.dumps(plain, sort_keys=True, separators=(",", ":"), allow_nan=False)
+
+
+def _second_look(look: SecondLookSettings | None) -> dict[str, object]:
+    """What of it decides; nothing without one, so that a site without it has the config_rev that it always had."""
+    if look is None:
+        return {}
+    decides = ("sha256", "least_confidence", "herd_taxa")
+    return {"second_look": {name: getattr(look, name) for name in decides}}
 
 
 def _plain(value: object) -> object:
@@ -324,6 +335,9 @@ def _group_faults(site: SiteSettings) -> list[SiteFault]:
     if not site.alarm_groups:
         text = "alarm_groups must name at least one class group, but is empty: nothing could raise an alarm"
         faults.append(SiteFault(("alarm_groups",), text))
+    if site.second_look is not None and ANIMAL not in site.alarm_groups:
+        text = f"second_look must be left out where the class group {ANIMAL} raises no alarm: it looks at nothing else"
+        faults.append(SiteFault(("second_look",), text))
     names: list[tuple[KeyPath, str]] = [
         (("groups", group, i), name) for group, members in site.groups.items() for i, name in enumerate(members)
     ]

@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
+from railwatch.core.alerts import Severity
+from railwatch.core.second_look import ANIMAL
 from railwatch.core.settings import SiteSettings
 from railwatch.core.types import Assessment
 from railwatch.decision.braking import stop_from
 from railwatch.decision.clearing import Clearing
 from railwatch.decision.hours import NO_BOUNDS, Bounds, bounds_of
+from railwatch.decision.looking import NO_KNOWN, Known, Look, lift_of
 from railwatch.decision.risk import Situation, severity_of
 from railwatch.decision.trains import Reports, Sighting, TrainBelief, belief_of
 from railwatch.decision.zones import Hit
@@ -96,7 +99,7 @@ class Outlook:
     """What is believed of trains and possessions at one moment; asked for every object, so answers are kept.
 
     `sightings` are those of all cameras; `possessions` the rail tracks that workers hold now, `holding` the schedules
-    that hold now (None: nobody is sure).
+    that hold now (None: nobody is sure), `known` what the second look said, by camera and track.
     """
 
     def __init__(
@@ -107,10 +110,11 @@ class Outlook:
         possessions: Mapping[str, str],
         now_s: float,
         holding: frozenset[str] | None = None,
+        known: Known = NO_KNOWN,
     ) -> None:
         self._site, self._reports, self._now_s = site, reports, now_s
         self._sightings, self._possessions = tuple(sightings), possessions
-        self._holding = holding
+        self._holding, self._known = holding, known
         self._bounds: dict[str, Bounds] = {}
         self._beliefs: dict[tuple[str, str | None], TrainBelief] = {}
 
@@ -129,6 +133,22 @@ class Outlook:
         held = zone.rail_track_id in self._possessions
         train = self.train(zone.section_id, zone.rail_track_id)
         return assess(self._site, standing, train, possession=held, bounds=self._bounds_in(zone.zone_id))
+
+    def look(self, hit: Hit) -> Look | None:
+        """What the second look said of an animal; what was said of a track before it began is of another one."""
+        if not self._known or hit.track.group != ANIMAL:
+            return None
+        look = self._known.get((hit.zone.camera_id, hit.track.track_id))
+        return look if look is not None and look.t_s >= hit.track.first_seen_s else None
+
+    def lifted(self, standing: Standing) -> Severity | None:
+        """The severity to which the second look raises a standing; None where it does not."""
+        look, settings = self.look(standing.hit), self._site.second_look
+        if look is None or settings is None or look.taxon not in settings.herd_taxa:
+            return None
+        zone = standing.hit.zone
+        held = zone.rail_track_id in self._possessions
+        return lift_of(self.assess(standing), possession=held, bounds=self._bounds_in(zone.zone_id))
 
     def _bounds_in(self, zone_id: str) -> Bounds:
         if zone_id not in self._bounds:

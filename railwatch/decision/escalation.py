@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Final
 
-from railwatch.core.escalation import EscalationGroup, EscalationSettings
+from railwatch.core.escalation import EscalationGroup, EscalationRule, EscalationSettings
 from railwatch.decision.incidents import Incident, IncidentKey
 from railwatch.decision.inputs import Acknowledge, Consumers
 
@@ -73,8 +73,12 @@ def attended(before: Incident | None, after: Incident, settings: EscalationSetti
     if before is None:
         asked = settings.groups if is_derived(after.fault or "") else settings.groups[:1]
         return replace(after, addressed_to=tuple(group.group_id for group in asked), since_s=now_s, asked_s=now_s)
-    if after.severity > before.severity:
-        return replace(after, level=None, by=None, key_name=None, since_s=now_s, asked_s=now_s)
+    worse = replace(after, level=None, by=None, key_name=None, since_s=now_s, asked_s=now_s)
+    if after.own_severity > before.own_severity:
+        return worse
+    if after.severity > before.severity:  # by the second look: whoever is waited for is not given more time
+        since_s = before.since_s if before.level is None else now_s
+        return replace(worse, since_s=since_s, asked_s=now_s if _answered(before, settings) else before.asked_s)
     return after
 
 
@@ -88,7 +92,7 @@ def escalated(incident: Incident, settings: EscalationSettings, now_s: float) ->
 
 def words_of_escalation(incident: Incident, settings: EscalationSettings) -> str:
     """Why an incident that was just escalated went to the last of its groups."""
-    rule = settings.rule_for(incident.severity)
+    rule = next(iter(_unanswered(incident, settings)), None)
     if rule is None:
         raise AssertionError("an incident escalates under a rule")
     return f"not {rule.level.value} within {rule.within_s:g} s, told to {incident.addressed_to[-1]}"
@@ -140,13 +144,21 @@ def _names(incidents: list[Incident]) -> str:
 
 
 def _answered(incident: Incident, settings: EscalationSettings) -> bool:
-    rule = settings.rule_for(incident.severity)
-    return rule is None or (incident.level is not None and incident.level >= rule.level)
+    return not _unanswered(incident, settings)
 
 
 def _overdue(incident: Incident, settings: EscalationSettings, now_s: float) -> bool:
-    rule = settings.rule_for(incident.severity)
-    return rule is not None and not _answered(incident, settings) and now_s - incident.asked_s >= rule.within_s
+    return any(now_s - incident.asked_s >= rule.within_s for rule in _unanswered(incident, settings))
+
+
+def _unanswered(incident: Incident, settings: EscalationSettings) -> list[EscalationRule]:
+    """The rules whose level the incident has not come to, the most urgent first.
+
+    What the second look raised stays under the rule of its own severity too.
+    """
+    rules = dict.fromkeys(settings.rule_for(level) for level in (incident.severity, incident.own_severity))
+    below = [rule for rule in rules if rule is not None and (incident.level is None or incident.level < rule.level)]
+    return sorted(below, key=lambda rule: rule.within_s)
 
 
 def _next_group(incident: Incident, settings: EscalationSettings) -> EscalationGroup | None:

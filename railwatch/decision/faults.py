@@ -8,6 +8,7 @@ from types import MappingProxyType
 from typing import Final
 
 from railwatch.core.alerts import Action, AlertKind, Severity
+from railwatch.core.second_look import FAULT
 from railwatch.decision.incidents import Incident
 from railwatch.decision.inputs import SystemFault
 
@@ -41,14 +42,16 @@ class Faults:
 def next_fault(
     incident: Incident | None, fault: str, reason: str | None, now_s: float, update_interval_s: float
 ) -> tuple[Incident | None, Action | None]:
-    """The SYSTEM incident of one fault, a WARNING; another reason is told, but not more often than the interval.
+    """The SYSTEM incident of one fault, a WARNING, or a NOTICE of what is not needed.
 
-    It is asked of faults that are there (`reason`) or whose incident is still open.
+    Another reason is told, but not more often than the interval. It is asked of faults that are there (`reason`) or
+    whose incident is still open.
     """
     if reason is None:
         return None, Action.CLOSED
     if incident is None:
-        opened = Incident(AlertKind.SYSTEM, Severity.WARNING, fault=fault, words=reason, told_s=now_s)
+        severity = Severity.NOTICE if fault.startswith(FAULT) else Severity.WARNING
+        opened = Incident(AlertKind.SYSTEM, severity, fault=fault, words=reason, told_s=now_s)
         return opened, Action.OPENED
     if reason == incident.words or now_s - incident.told_s < update_interval_s:
         return incident, None

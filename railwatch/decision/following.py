@@ -8,6 +8,7 @@ from types import MappingProxyType
 from typing import Final
 
 from railwatch.core.ground import GroundPlane
+from railwatch.core.second_look import ANIMAL
 from railwatch.core.settings import SiteSettings
 from railwatch.core.types import Observation, TrackState
 from railwatch.decision.assessing import Standing
@@ -18,9 +19,11 @@ from railwatch.decision.trains import Sighting
 from railwatch.decision.zones import Hit, normalised
 
 TRAIN: Final = "train"
-ANIMAL: Final = "animal"
 PERSON: Final = "person"
-"""Class groups that mean something to the decision; a site may leave them out, but not give them another meaning."""
+"""Class groups that mean something to the decision, with ANIMAL.
+
+A site may leave them out, but not give them another meaning.
+"""
 
 NEW_S: Final = 0.5
 """Who was first seen so short a time ago is not counted yet within a train that is new itself."""

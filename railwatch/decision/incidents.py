@@ -11,12 +11,13 @@ from railwatch.core.alerts import AckLevel, Action, AlertKind, CameraState, Seve
 from railwatch.core.settings import SiteSettings
 from railwatch.core.types import Assessment, ZoneKind
 from railwatch.decision.assessing import Outlook, Standing
+from railwatch.decision.looking import LIFTS, lift_in
 from railwatch.decision.presence import LEVELS, ON_TRACK, CameraMemory, SectionView, group_channel
 from railwatch.decision.wording import WORST_FIRST
 from railwatch.decision.zones import Hit
 
 _FROM_THE_TOP: Final = tuple((severity, severity.value) for severity in sorted(Severity, reverse=True))
-_HELD: Final = (*(name for _, name in _FROM_THE_TOP), ON_TRACK)
+_HELD: Final = (*(name for _, name in _FROM_THE_TOP), ON_TRACK, *LIFTS)
 """Channels that have an off-delay."""
 
 IncidentKey = tuple[AlertKind, str, str]
@@ -29,7 +30,8 @@ class Incident:
 
     Identity, section and time of opening are given to it when it is numbered. `level`, `by` and `key_name` tell how far
     it has come since it last worsened, at `since_s`; the last of the groups in `addressed_to` was told at `asked_s`
-    (both seconds of the hub's clock). `fault` and `words` are name and reason of a SYSTEM incident.
+    (both seconds of the hub's clock). `fault` and `words` are name and reason of a SYSTEM incident. `unlifted` is what
+    the severity would be if the second look had not raised it (None: it has not).
     """
 
     kind: AlertKind
@@ -49,6 +51,12 @@ class Incident:
     asked_s: float = 0.0
     fault: str | None = None
     words: str = ""
+    unlifted: Severity | None = None
+
+    @property
+    def own_severity(self) -> Severity:
+        """The severity without the second look."""
+        return self.severity if self.unlifted is None else self.unlifted
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,14 +91,14 @@ class SectionSight:
         assessed = [(standing.hit, self.outlook.assess(standing)) for standing in self.standings]
         order = [
             (
-                -said.severity.rank,
+                -max(said.severity, lift or said.severity).rank,
                 inf if said.margin_s is None else said.margin_s,
                 WORST_FIRST.index(hit.zone.kind),
                 -hit.track.confidence,
                 hit.zone.camera_id,
                 hit.track.track_id,
             )
-            for hit, said in assessed
+            for (hit, said), lift in zip(assessed, map(self.outlook.lifted, self.standings), strict=True)
         ]
         return assessed[order.index(min(order))] if order else None
 
@@ -201,6 +209,35 @@ def next_intrusion(
         cameras=incident.cameras | sight.cameras,
     )
     return after, action
+
+
+def lifted(
+    before: Incident | None, after: Incident | None, action: Action | None, sight: SectionSight
+) -> tuple[Incident | None, Action | None]:
+    """What `next_intrusion` gave, raised by the second look: told whenever that is told, at no lower severity.
+
+    `before` is the incident as it was told last. A fall that the second look hides is told as UPDATED; what worsened by
+    itself stays ESCALATED, so that evidence of it is kept as ever.
+    """
+    if after is None:
+        return None, action
+    held = lift_in(sight.held)
+    kept = None if held is None or before is None or before.unlifted is None else min(held, before.severity)
+    lift = max((level for level in (lift_in(sight.raised), kept) if level is not None), default=None)
+    if lift is not None and lift > after.severity:
+        after = replace(after, severity=lift, unlifted=after.severity)
+    if before is None or after.severity == before.severity:
+        return after, Action.UPDATED if action is Action.DEESCALATED else action
+    if after.severity > before.severity or action is Action.ESCALATED:
+        return after, Action.ESCALATED
+    return after, Action.DEESCALATED
+
+
+def unlifted(incident: Incident | None) -> Incident | None:
+    """The incident as it would be if nobody had looked a second time."""
+    if incident is None or incident.unlifted is None:
+        return incident
+    return replace(incident, severity=incident.unlifted, unlifted=None)
 
 
 def _what_changed(incident: Incident, current: Severity, sight: SectionSight, may_count: bool) -> Action | None:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from railwatch.core.alerts import AckLevel
+from railwatch.core.second_look import Annotation
 from railwatch.core.settings import SiteSettings
 from railwatch.core.types import Observation, TrainReport
 
@@ -179,6 +180,7 @@ Input = (
     | ProbeSight
     | ProbeHeard
     | ProbeEnded
+    | Annotation
 )
 
 

@@ -12,6 +12,7 @@ from railwatch.core.settings import SiteSettings
 from railwatch.core.types import Observation, ZoneKind
 from railwatch.decision.assessing import Outlook, Standing, gravest
 from railwatch.decision.following import Following, follow, is_herd, riding, standing_of
+from railwatch.decision.looking import NO_LOOKS, Known, Looks, lift_channels
 from railwatch.decision.staying import Stayer, staying
 from railwatch.decision.wording import WORST_FIRST
 from railwatch.decision.zones import Hit, find_hits
@@ -90,7 +91,8 @@ class SectionView:
 class CameraMemory:
     """All that the hub remembers of one camera. `heard_s` is the hub's clock, `t_s` the worker's.
 
-    `waiting` is True until the camera is first observed, or until its timeout has passed without it.
+    `waiting` is True until the camera is first observed, or until its timeout has passed without it. `looks` is what
+    the second look said of its tracks.
     """
 
     heard_s: float
@@ -104,6 +106,7 @@ class CameraMemory:
     waiting: bool = True
     views: Mapping[str, SectionView] = field(default_factory=lambda: MappingProxyType({}))
     following: Following = field(default_factory=Following)
+    looks: Looks = field(default_factory=lambda: NO_LOOKS)
 
     def view(self, section_id: str) -> SectionView:
         """This camera's view of a section; an empty one before it was observed."""
@@ -115,10 +118,16 @@ def blinded(memory: CameraMemory, reason: str) -> CameraMemory:
     return replace(memory, state=CameraState.BLIND, reason=reason, good_frames=0, waiting=False)
 
 
+def known_of(cameras: Mapping[str, CameraMemory]) -> Known:
+    """All that the second look said, by camera and track."""
+    return {(name, number): look for name, memory in cameras.items() for number, look in memory.looks.items()}
+
+
 def tracked(memory: CameraMemory, seen: Observation, site: SiteSettings) -> CameraMemory:
     """The memory after the motion of everybody in the frame is known, and nothing else of it."""
-    fresh = memory.following if seen.worker_epoch == memory.worker_epoch else Following()
-    return replace(memory, following=follow(fresh, seen, site))
+    if seen.worker_epoch != memory.worker_epoch:  # its numbers of tracks mean others
+        memory = replace(memory, following=Following(), looks=NO_LOOKS)
+    return replace(memory, following=follow(memory.following, seen, site))
 
 
 def observe(
@@ -213,6 +222,8 @@ class _Look(NamedTuple):
             channels |= LEVELS[self.outlook.assess(standing).severity]
             if standing.hit.zone.kind is ZoneKind.TRACK:
                 channels.add(ON_TRACK)
+        for lifted in map(self.outlook.lifted, standings):
+            channels |= lift_channels(lifted)
         return frozenset(channels)
 
 

@@ -93,10 +93,13 @@ def _no_train(situation: Situation) -> Severity:
     return min(Severity.WARNING, situation.without_trains)
 
 
+NO_TRAIN: Final = "track-no-train"
+"""The rule of a track of which a trusted source says that no train comes."""
+
 RULES: Final[tuple[Rule, ...]] = (
     Rule("train-and-no-time", ZoneKind.TRACK, lambda s: s.margin_short, _emergency, "stop the train"),
     Rule("train-and-time", ZoneKind.TRACK, lambda s: s.margin_s is not None, _warning, "warn the driver"),
-    Rule("track-no-train", ZoneKind.TRACK, lambda s: s.train.known, _no_train, ""),
+    Rule(NO_TRAIN, ZoneKind.TRACK, lambda s: s.train.known, _no_train, ""),
     Rule("track", ZoneKind.TRACK, _always, _without_trains, ""),
     Rule("edge", ZoneKind.PLATFORM_EDGE, _always, _notice, ""),
     Rule("approach", ZoneKind.APPROACH, _always, _notice, ""),

@@ -12,7 +12,8 @@ from railwatch.core.settings import SiteSettings
 from railwatch.decision.assessing import Outlook
 from railwatch.decision.faults import Faults
 from railwatch.decision.incidents import Incident, IncidentKey, required_cameras
-from railwatch.decision.presence import CameraMemory
+from railwatch.decision.looking import NO_KNOWN
+from railwatch.decision.presence import CameraMemory, known_of
 from railwatch.decision.probing import Probing
 from railwatch.decision.restore import restored_faults, restored_incidents
 from railwatch.decision.telling import Letterhead
@@ -71,6 +72,7 @@ class DecisionState:
             {track: held.holder for track, held in self.possessions.items() if held.until_s > self.now_s},
             self.now_s,
             self.hours.schedule_ids if self.hours.until_s > self.now_s else None,
+            NO_KNOWN if self.site.second_look is None else known_of(self.cameras),
         )
 
 

@@ -6,6 +6,7 @@ from dataclasses import replace
 from types import MappingProxyType
 
 from railwatch.core.alerts import AckLevel, CameraState
+from railwatch.core.second_look import Annotation
 from railwatch.core.settings import SiteSettings
 from railwatch.core.types import Observation, TrainReport, Zone
 from railwatch.decision.escalation import acknowledged, judge, missing_since
@@ -25,6 +26,7 @@ from railwatch.decision.inputs import (
     SystemFault,
     WorkerLost,
 )
+from railwatch.decision.looking import with_look
 from railwatch.decision.presence import CameraMemory, blinded, observe, tracked
 from railwatch.decision.probing import Probing, begun, ended, heard, overdue, sighted
 from railwatch.decision.state import DecisionState, Held, Holding
@@ -60,6 +62,8 @@ def take(state: DecisionState, value: Input) -> tuple[DecisionState, IncidentKey
             state = _told(state, value)
         case Probe() | ProbeSight() | ProbeHeard() | ProbeEnded():
             state = _probed(state, value)
+        case Annotation():
+            state = _annotated(state, value)
         case _:
             pass  # a Tick is only time, which `step` has taken in already
     state = _overdue_probes(_timed_out(state))
@@ -87,6 +91,15 @@ def _timed_out(state: DecisionState) -> DecisionState:
         if state.now_s - memory.heard_s > timeout_s and (memory.waiting or memory.state is not CameraState.BLIND)
     }
     return replace(state, cameras=MappingProxyType({**state.cameras, **silent})) if silent else state
+
+
+def _annotated(state: DecisionState, said: Annotation) -> DecisionState:
+    """What nothing is known of is left aside: a late answer may speak of a worker, camera or site that is gone."""
+    memory, settings = state.cameras.get(said.camera_id), state.site.second_look
+    if memory is None or settings is None or said.worker_epoch != memory.worker_epoch:
+        return state
+    after = replace(memory, looks=with_look(memory.looks, said, settings))
+    return replace(state, cameras=MappingProxyType({**state.cameras, said.camera_id: after}))
 
 
 def _told(state: DecisionState, value: TrainReport | Possession | Hours) -> DecisionState:

@@ -9,6 +9,7 @@ from typing import Final
 from railwatch.core.alerts import Action, Alert, AlertKind, AlertObject, Epoch
 from railwatch.core.evidence import evidence_id_of
 from railwatch.decision.incidents import Incident, IncidentKey, SectionSight
+from railwatch.decision.looking import lift_in, words_of
 from railwatch.decision.presence import CameraMemory
 from railwatch.decision.probing import Probing
 from railwatch.decision.wording import sentence
@@ -40,13 +41,17 @@ class Told:
 
 @dataclass(frozen=True, slots=True)
 class Transition:
-    """An incident before and after an input (None: not open), what happened to it (None: nothing), how it is told."""
+    """An incident before and after an input (None: not open), what happened to it (None: nothing), how it is told.
+
+    `own`: it would have happened without the second look as well.
+    """
 
     key: IncidentKey
     before: Incident | None
     after: Incident | None
     action: Action | None
     account: Callable[[Action], Account]
+    own: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +73,7 @@ def account_of_sight(sight: SectionSight, action: Action, captured_at: str | Non
     elif captured_at is None:
         why = "no camera has been observed since the start"
     else:
-        why = sentence(sight.hits, sight.longest_dwell_s, said)
+        why = "; ".join(filter(None, (sentence(sight.hits, sight.longest_dwell_s, said), _looked_at(sight))))
     return Account(
         why=why,
         camera_id=worst.zone.camera_id if worst else None,
@@ -144,7 +149,27 @@ def alert_of(head: Letterhead, seq: int, told: Told, now_at: str) -> Alert:
     )
 
 
+def _looked_at(sight: SectionSight) -> str:
+    """What the second look adds to the sentence: the animal that it raised highest, "" where it raised none."""
+    if lift_in(sight.raised) is None:
+        return ""
+    outlook = sight.outlook
+    raised = [
+        (level, look.confidence, look)
+        for standing in sight.standings
+        if (level := outlook.lifted(standing)) is not None and (look := outlook.look(standing.hit)) is not None
+    ]
+    return words_of(max(raised)[2]) if raised else ""
+
+
 def _objects(sight: SectionSight) -> tuple[AlertObject, ...]:
-    tracks = {(hit.zone.camera_id, hit.track.track_id): hit.track for hit in sight.hits}
-    surest = sorted(tracks.items(), key=lambda item: (-item[1].confidence, item[0]))
-    return tuple(AlertObject(t.track_id, t.class_name, t.group, t.confidence) for _, t in surest)
+    seen = {(hit.zone.camera_id, hit.track.track_id): hit for hit in sight.hits}
+    surest = sorted(seen.items(), key=lambda item: (-item[1].track.confidence, item[0]))
+    looks = {key: sight.outlook.look(hit) for key, hit in surest}
+    return tuple(
+        AlertObject(
+            hit.track.track_id, hit.track.class_name, hit.track.group, hit.track.confidence,
+            None if (look := looks[key]) is None else look.taxon,
+        )
+        for key, hit in surest
+    )  # fmt: skip

@@ -14,8 +14,10 @@ from railwatch.decision.incidents import (
     IncidentKey,
     SectionSight,
     cameras_of,
+    lifted,
     next_blindness,
     next_intrusion,
+    unlifted,
 )
 from railwatch.decision.state import DecisionState
 from railwatch.decision.telling import (
@@ -57,9 +59,10 @@ def told_of(
     after, action, words = change.after, change.action, ""
     if after is not None and after.kind is not AlertKind.TEST:
         after = attended(change.before, after, settings, state.now_s)
-        if action is None and change.key == answered:
+        silent = action is None or not change.own
+        if silent and change.key == answered:
             action, words = Action.ACKNOWLEDGED, f"acknowledged by {after.by}: "
-        elif action is None and (further := escalated(after, settings, state.now_s)) is not None:
+        elif silent and (further := escalated(after, settings, state.now_s)) is not None:
             after, action, words = further, Action.ESCALATED, f"{words_of_escalation(further, settings)}: "
     if action is None:
         return after, None
@@ -71,8 +74,10 @@ def _of_section(state: DecisionState, section_id: str, sight: SectionSight) -> I
     rules = state.site.incidents
     key: IncidentKey = (AlertKind.INTRUSION, section_id, "")
     before = state.incidents.get(key)
-    after, action = next_intrusion(before, sight, state.now_s, rules.update_interval_s)
-    yield Transition(key, before, after, action, partial(_sight_account, state, section_id, sight))
+    plain, own = next_intrusion(unlifted(before), sight, state.now_s, rules.update_interval_s)
+    after, action = lifted(before, plain, own, sight)
+    account = partial(_sight_account, state, section_id, sight)
+    yield Transition(key, before, after, action, account, own=own is not None)
     for camera_id in cameras_of(state.site, section_id):
         key = (AlertKind.BLINDNESS, section_id, camera_id)
         before, memory = state.incidents.get(key), state.cameras[camera_id]

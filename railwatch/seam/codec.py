@@ -50,8 +50,8 @@ def observation_from_json(value: object) -> Observation:
     try:
         return Observation(
             camera_id=text_of(data, "camera_id"),
-            worker_epoch=_integer(data, "worker_epoch"),
-            index=_integer(data, "index"),
+            worker_epoch=integer_of(data, "worker_epoch"),
+            index=integer_of(data, "index"),
             t_s=number_of(data, "t_s"),
             pts_s=None if data["pts_s"] is None else number_of(data, "pts_s"),
             captured_at=text_of(data, "captured_at"),
@@ -121,7 +121,7 @@ def _track_from_json(value: object) -> Track:
         raise WireError(f"xyxy must hold 4 numbers, but holds {len(xyxy)}")
     left, top, right, bottom = (_as_number(item, "xyxy") for item in xyxy)
     return Track(
-        track_id=_integer(data, "track_id"),
+        track_id=integer_of(data, "track_id"),
         class_name=text_of(data, "class_name"),
         group=text_of(data, "group"),
         xyxy=(left, top, right, bottom),
@@ -129,7 +129,7 @@ def _track_from_json(value: object) -> Track:
         state=TrackState(data["state"]),
         first_seen_s=number_of(data, "first_seen_s"),
         last_seen_s=number_of(data, "last_seen_s"),
-        hits=_integer(data, "hits"),
+        hits=integer_of(data, "hits"),
     )
 
 
@@ -140,7 +140,7 @@ def _vitals_from_json(value: object) -> Vitals:
         reason=text_of(data, "reason"),
         frame_age_s=number_of(data, "frame_age_s"),
         fps=number_of(data, "fps"),
-        dropped=_integer(data, "dropped"),
+        dropped=integer_of(data, "dropped"),
     )
 
 
@@ -173,7 +173,8 @@ def _boolean(data: dict[str, Any], key: str) -> bool:
     return value
 
 
-def _integer(data: dict[str, Any], key: str) -> int:
+def integer_of(data: dict[str, Any], key: str) -> int:
+    """The whole number under a key; raises WireError for anything else."""
     value = data[key]
     if not isinstance(value, int) or isinstance(value, bool):
         raise WireError(f"{key} must be a whole number, but is {value!r}")

@@ -12,11 +12,12 @@ from railwatch.core.errors import WireError
 from railwatch.core.evidence import EvidenceSettings, MaskedClips
 from railwatch.core.geometry import Point
 from railwatch.core.provider import Provider
+from railwatch.core.second_look import SecondLookSettings
 from railwatch.core.settings import CameraSettings, ModelSettings, SiteSettings, TrackerSettings
 from railwatch.core.types import Zone, ZoneKind
 from railwatch.seam.codec import as_mapping
 
-_KEYS: Final = ("config_rev", "cameras", "zones", "model", "groups", "tracker", "loop", "evidence")
+_KEYS: Final = ("config_rev", "cameras", "zones", "model", "groups", "tracker", "loop", "evidence", "second_look")
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +32,7 @@ class WorkerOrder:
     tracker: TrackerSettings
     loop: bool = False
     evidence: EvidenceSettings = field(default_factory=EvidenceSettings)
+    second_look: SecondLookSettings | None = None
 
     def same_engine(self, other: WorkerOrder) -> bool:
         """Whether a running worker can take over `other`: only the model and what follows from it need a new one."""
@@ -48,7 +50,9 @@ def order_for(site: SiteSettings, worker_group: str, *, loop: bool = False) -> W
     names = {camera.camera_id for camera in cameras}
     zones = tuple(zone for zone in site.zones if zone.camera_id in names)
     groups = dict(site.groups)
-    return WorkerOrder(site.config_rev, cameras, zones, site.model, groups, site.tracker, loop, site.evidence)
+    return WorkerOrder(
+        site.config_rev, cameras, zones, site.model, groups, site.tracker, loop, site.evidence, site.second_look
+    )
 
 
 def order_to_json(order: WorkerOrder) -> dict[str, Any]:
@@ -65,6 +69,7 @@ def order_to_json(order: WorkerOrder) -> dict[str, Any]:
         "tracker": asdict(order.tracker),
         "loop": order.loop,
         "evidence": {**asdict(order.evidence), "masked_clips": order.evidence.masked_clips.value},
+        "second_look": None if order.second_look is None else _plain_look(order.second_look),
     }
 
 
@@ -82,9 +87,19 @@ def order_from_json(value: object) -> WorkerOrder:
             tracker=TrackerSettings(**data["tracker"]),
             loop=bool(data["loop"]),
             evidence=_evidence(data["evidence"]),
+            second_look=None if data["second_look"] is None else _look(data["second_look"]),
         )
     except (ValueError, TypeError, AttributeError) as error:
         raise WireError(f"an order for a worker must be one of this version, but: {error}") from error
+
+
+def _plain_look(look: SecondLookSettings) -> dict[str, Any]:
+    return {**asdict(look), "herd_taxa": list(look.herd_taxa), "provider": look.provider.value}
+
+
+def _look(value: dict[str, Any]) -> SecondLookSettings:
+    taxa, provider = tuple(map(str, value["herd_taxa"])), Provider(value["provider"])
+    return SecondLookSettings(**{**value, "herd_taxa": taxa, "provider": provider})
 
 
 def _evidence(value: dict[str, Any]) -> EvidenceSettings:

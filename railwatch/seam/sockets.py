@@ -1,9 +1,9 @@
 """The two ends of the seam. Their context and their keys are given from outside; each is used from one thread.
 
 Frames up (worker to hub), after the verb: HELLO json, OBSERVATION beat json, PROBED beat json, ALIVE beat, LOST json,
-ANSWER json attachment. Down: WELCOME json, WHO, REFUSED text, BEAT number, COMMAND beat json, STOP. `beat` is the
-number of the last BEAT that the worker had seen when the frame was taken: by it the hub knows how old an Observation is
-at most, on its own clock alone (`railwatch.seam.beats`).
+ANSWER json attachment, ANNOTATION json, SECOND_LOOK json. Down: WELCOME json, WHO, REFUSED text, BEAT number, COMMAND
+beat json, STOP. `beat` is the number of the last BEAT that the worker had seen when the frame was taken: by it the
+hub knows how old an Observation is at most, on its own clock alone (`railwatch.seam.beats`).
 """
 
 from __future__ import annotations
@@ -23,6 +23,8 @@ PROBED: Final = b"PROBED"
 ALIVE: Final = b"ALIVE"
 LOST: Final = b"LOST"
 ANSWER: Final = b"ANSWER"
+ANNOTATION: Final = b"ANNOTATION"
+SECOND_LOOK: Final = b"SECOND_LOOK"
 WELCOME: Final = b"WELCOME"
 WHO: Final = b"WHO"
 REFUSED: Final = b"REFUSED"

@@ -17,6 +17,7 @@ from railwatch.config import site_from_mapping
 from railwatch.core.alerts import AckLevel, Epoch, RestoredIncident, Severity
 from railwatch.core.errors import RecordError
 from railwatch.core.escalation import EscalationGroup, EscalationRule, EscalationSettings
+from railwatch.core.second_look import Annotation, SecondLookSettings
 from railwatch.core.types import TrainReport
 from railwatch.decision.inputs import (
     Acknowledge,
@@ -51,6 +52,15 @@ inputs = st.one_of(
     st.just(ConfigChange(WITHOUT_SECRETS)),
     st.just(TrainReport("t1", "east", None, 100.0, 20.5, "feed", 3, 0.25, authoritative=True)),
     st.just(Possession("t1", "Anna", 60.0)),
+    st.builds(
+        Annotation,
+        st.just("cam"),
+        st.just(1),
+        st.integers(1, 9),
+        st.floats(0.0, 9.0),
+        st.none() | st.just("Aves"),
+        st.floats(0.0, 1.0),
+    ),
     st.builds(Hours, st.none() | st.lists(st.text(max_size=5), max_size=3).map(tuple), st.floats(0.0, 60.0)),
 )
 
@@ -69,6 +79,13 @@ def test_inputs_survive_the_file(tmp_path, stamped):
 
 def test_the_recorded_site_decides_like_the_first(tmp_path):
     assert site_from_mapping(HEADER.site, tmp_path).config_rev == SITE.config_rev
+
+
+def test_a_recorded_second_look_decides_like_the_first(tmp_path):
+    keen = replace(SITE, second_look=SecondLookSettings("/somewhere/c.onnx", "a" * 64, 0.5, ("Aves",), 1.5))
+    again = site_from_mapping(site_to_mapping(keen), tmp_path)
+    assert again.config_rev == keen.config_rev
+    assert again.second_look == replace(keen.second_look, file=str(tmp_path / "recorded"))
 
 
 def test_a_replay_gives_the_same_alerts_byte_for_byte(tmp_path: Path):

@@ -10,12 +10,14 @@ import numpy as np
 import onnx
 import pytest
 
+from railwatch.app import watch_again
 from railwatch.app.replay import replay_file
 from railwatch.app.watch import Watch
 from railwatch.app.watch_output import alert_line
 from railwatch.app.watch_site import WatchOptions, site_for
 from railwatch.core.alerts import AlertKind, SectionState
 from railwatch.core.errors import ConfigError, MessagingError, SourceError
+from tests.classifier_file import write_classifier
 from tests.perception.onnx_models import own_metadata, presence_model
 
 ANY_PORT = "tcp://127.0.0.1:0"
@@ -213,3 +215,73 @@ def test_a_site_file_needs_to_know_its_camera(clip, site_file, options, words):
 def test_a_site_without_a_track_does_not_arm(clip, model):
     with pytest.raises(ConfigError, match="must have a zone of kind track"):
         site_for(WatchOptions(str(clip), model=model, zones=("approach:0,0 1,0 1,1",)))
+
+
+def again(site_file, tmp_path, lie=None):
+    """The site with a second look at the animals that its model sees; what is bright is a mammal."""
+    sha256 = write_classifier(tmp_path / "c.onnx", lie=lie)
+    keys = f'second_look: {{file: c.onnx, sha256: "{sha256}", every_s: 0.5}}\n'
+    animals = "groups: {animal: [person]}\nalarm_groups: [animal]\n"
+    path = tmp_path / "again.yaml"
+    path.write_text(site_file.read_text().replace("EMERGENCY", "WARNING") + animals + keys)
+    (tmp_path / "once.yaml").write_text(path.read_text().replace(keys, ""))
+    return path
+
+
+@pytest.fixture(scope="module")
+def short(tmp_path_factory):
+    return write_visits(tmp_path_factory.mktemp("short") / "visit.mp4", [(1.0, 3.0)], 4.0)
+
+
+def told(report):
+    return [(t_s, alert.action.value, alert.severity.value) for t_s, alert in report.alerts]
+
+
+def test_a_second_look_raises_and_the_same_clip_gives_the_same_each_time(short, site_file, tmp_path):
+    path = again(site_file, tmp_path)
+    reports = [run(short, None, config=path, camera="south")[0] for _ in range(2)]
+    assert told(reports[0]) == told(reports[1])
+    once, _ = run(short, None, config=tmp_path / "once.yaml", camera="south")
+    kept = [(t_s, action) for t_s, action, _ in told(reports[0]) if action in ("OPENED", "CLOSED")]
+    assert kept == [(t_s, action) for t_s, action, _ in told(once) if action in ("OPENED", "CLOSED")]
+    assert kept
+    (raised,) = [alert for _, alert in reports[0].alerts if alert.severity.value == "EMERGENCY"]
+    assert raised.objects[0].taxon == "Mammalia"
+    assert "second look: Mammalia" in raised.why
+
+
+def test_a_classifier_that_lies_is_refused_before_the_clip_begins(short, site_file, tmp_path):
+    path = again(site_file, tmp_path, lie=("Mul", 3.0))
+    with pytest.raises(ConfigError, match=r"second_look must be usable, but is not: the classifier c\.onnx"):
+        run(short, None, config=path, camera="south")
+
+
+class Dying:
+    """A second look whose process dies after a second of the clip."""
+
+    def __init__(self, *_):
+        self.trouble = None
+
+    def look(self, _frame, seen):
+        self.trouble = "it is out" if 1.0 < seen.t_s < 3.0 else None
+
+    def settle(self, _):
+        pass
+
+    def take(self):
+        return []
+
+    def close(self):
+        pass
+
+
+def test_a_second_look_that_dies_is_told_and_changes_no_alarm(short, site_file, tmp_path, monkeypatch):
+    path = again(site_file, tmp_path)
+    monkeypatch.setattr(watch_again, "SecondLook", Dying)
+    report, _ = run(short, None, config=path, camera="south")
+    once, _ = run(short, None, config=tmp_path / "once.yaml", camera="south")
+    assert [item for item in told(report) if item[2] == "NOTICE"] == [
+        (1.1, "OPENED", "NOTICE"),
+        (3.0, "CLOSED", "NOTICE"),
+    ]
+    assert [item for item in told(report) if item[2] != "NOTICE"] == told(once)

@@ -9,6 +9,7 @@ import pytest
 from railwatch.cli.check import check
 from railwatch.config import load_site, site_json_schema
 from railwatch.core.errors import ConfigError
+from tests.classifier_file import write_classifier
 
 SITE = """\
 schema_version: 1
@@ -89,3 +90,23 @@ def test_the_schema_needs_no_file(as_json, capsys):
 def test_without_a_file_it_says_what_it_needs():
     with pytest.raises(ConfigError, match="check needs a site file"):
         check()
+
+
+def test_a_second_look_is_checked_with_its_file(tmp_path, site_file, capsys):
+    sha256 = write_classifier(tmp_path / "c.onnx")
+    (tmp_path / "detector.onnx").write_bytes(b"model")
+    look = f'second_look: {{file: c.onnx, sha256: "{sha256}"}}\n'
+    site_file.write_text(SITE + look)
+    check(site_file)
+    assert "has no faults" in capsys.readouterr().out
+    for old, new, key, words in (
+        ("c.onnx", "absent.onnx", "second_look.file", "is not there"),
+        (sha256, "f" * 64, "second_look.file", f"must have the SHA-256 {'f' * 64}, but has {sha256}"),
+        ("}", ", herd_taxa: [Bovidae]}", "second_look.herd_taxa", "'Bovidae' is not among Aves, Mammalia"),
+    ):
+        site_file.write_text(SITE + look.replace(old, new))
+        with pytest.raises(ConfigError, match="has 1 fault"):
+            check(site_file)
+        out = capsys.readouterr().out
+        assert f"line 10: {key}: given " in out
+        assert words in out

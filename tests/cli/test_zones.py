@@ -7,10 +7,9 @@ import sys
 import cv2
 import pytest
 
-from railwatch.app import coverage_gate
+from railwatch.app import arming
+from railwatch.app.arming import armable_site
 from railwatch.app.coverage import coverage_faults, eye_of, site_coverage
-from railwatch.app.coverage_gate import check_coverage
-from railwatch.app.hub import armable_site
 from railwatch.config import load_site, site_faults_of_file
 from railwatch.core.errors import ConfigError
 from railwatch.perception.manifest import load_manifest
@@ -164,8 +163,8 @@ def test_declared_sizes_that_cannot_be_are_a_fault(tmp_path, people, words):
 
 def test_a_site_that_asks_for_nobody_is_not_looked_at(tmp_path, monkeypatch):
     path = site_file(tmp_path)
-    monkeypatch.setattr(coverage_gate.subprocess, "run", lambda *_, **__: pytest.fail("must not be asked"))
-    check_coverage(path, load_site(path))
+    monkeypatch.setattr(arming.subprocess, "run", lambda *_, **__: pytest.fail("must not be asked"))
+    armable_site(path)
 
 
 def test_a_check_that_cannot_be_made_does_not_arm(tmp_path, monkeypatch):
@@ -174,6 +173,6 @@ def test_a_check_that_cannot_be_made_does_not_arm(tmp_path, monkeypatch):
     def fail(*_, **__):
         raise subprocess.TimeoutExpired("check", 120)
 
-    monkeypatch.setattr(coverage_gate.subprocess, "run", fail)
-    with pytest.raises(ConfigError, match="must be known to arm it, but cannot be asked"):
-        check_coverage(path, load_site(path))
+    monkeypatch.setattr(arming.subprocess, "run", fail)
+    with pytest.raises(ConfigError, match="must be checked to be armed, but cannot be"):
+        armable_site(path)
