@@ -22,7 +22,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from railwatch.core.errors import InstallError, RailwatchError
+from railwatch.core.errors import ConfigError, InstallError, RailwatchError
 from railwatch.perception.runtime import CV2_NAME, check_runtime, installed
 
 if TYPE_CHECKING:
@@ -253,6 +253,9 @@ def check_site(site_file: Path, *, cameras: bool) -> Iterator[Finding]:
         yield Finding("cameras", State.FAULT, "cannot be opened until the libraries above are mended", _WATCH_EXTRA)
         return
     yield _guarded("model", lambda: _model(site), "give the file of a described model and its sha256 in the site file")
+    if site.second_look is not None:
+        remedy = "give a file of `classifiers export`, and classes of it as herd_taxa"
+        yield _guarded("second look", lambda: _second_look(site), remedy)
     for camera in site.cameras:
         name = f"camera {camera.camera_id}"
         remedy = "correct its source in the site file, or mend the camera"
@@ -285,6 +288,14 @@ def _model(site: SiteSettings) -> str:
         sha256=settings.sha256,
     )
     return f"{settings.file} runs on {settings.provider.value}, sha256 {detector.model_sha256[:12]}..."
+
+
+def _second_look(site: SiteSettings) -> str:
+    from railwatch.app.second_look_check import second_look_faults
+
+    if faults := second_look_faults(site.second_look):
+        raise ConfigError("; ".join(fault.text for fault in faults))
+    return f"{site.second_look.file} can be used" if site.second_look else ""
 
 
 def _camera(source: str, camera_id: str) -> str:

@@ -113,7 +113,7 @@ class SecondLook:
             self._changed.notify_all()
         if (pipe := self._pipe) is not None:
             pipe.kill()
-        self._thread.join(5.0)
+        self._thread.join(1.0)
 
     def _run(self) -> None:
         while not self._closed:

@@ -207,10 +207,10 @@ def test_cameras_and_model_of_a_site_are_tried_for_real(tmp_path):
     clip = write_clip(tmp_path / "good.avi", frames=3)
     (tmp_path / "model.onnx").write_bytes(b"no model")
     site = tmp_path / "site.yaml"
-    site.write_text(SITE.format(good=clip, model=tmp_path / "model.onnx"))
+    site.write_text(SITE.format(good=clip, model=tmp_path / "model.onnx") + "second_look: {file: absent.onnx}\n")
     found = {finding.name: finding for finding in check_site(site, cameras=True)}
     assert {name: finding.state.value for name, finding in found.items()} == {
-        "site": "ok", "model": "fault", "camera good": "ok", "camera bad": "fault",
+        "site": "ok", "model": "fault", "second look": "fault", "camera good": "ok", "camera bad": "fault",
     }  # fmt: skip
     assert found["camera good"].text == "good.avi: mpeg4 320 x 240"
     assert "missing.mp4" in found["camera bad"].text
