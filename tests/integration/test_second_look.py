@@ -14,7 +14,7 @@ from railwatch.app.replay import replay_file
 from railwatch.app.second_look_check import second_look_faults
 from railwatch.core.alerts import Action, AlertKind, Severity
 from railwatch.core.second_look import SecondLookSettings
-from tests.hub_rig import RunningHub, wait_until, write_site
+from tests.hub_rig import RunningHub, alive, wait_until, write_site
 
 ANIMALS = "groups: {animal: [person]}\nalarm_groups: [animal]\nself_test: {interval_s: 0}\n"
 TAXA = ("Aves", "Fungi", "Insecta")
@@ -70,6 +70,14 @@ def process_of(hub):
     return found[0]
 
 
+def out(hub, number, after):
+    """The process gets a signal; the number of the line that tells of it, plus 1."""
+    os.kill(process_of(hub), number)
+    told = hub.wait_line("NOTICE SYSTEM OPENED", after=after)
+    assert "the second look at animals is out, alarms go on without it" in hub.lines[told - 1]
+    return told
+
+
 def test_whatever_befalls_it_no_alarm_is_missing_later_or_lower(tmp_path, exported):
     site_file, record = write_site(tmp_path), tmp_path / "inputs.jsonl"
     plain = tmp_path / "plain.yaml"
@@ -77,11 +85,14 @@ def test_whatever_befalls_it_no_alarm_is_missing_later_or_lower(tmp_path, export
     with RunningHub(with_second_look(site_file, exported), "--record", str(record)) as hub:
         told = hub.wait_line("one severity up")
         assert hub.lines[told - 1].startswith("EMERGENCY INTRUSION ")
-        for number in (signal.SIGSTOP, signal.SIGKILL):
-            os.kill(process_of(hub), number)
-            told = hub.wait_line("NOTICE SYSTEM OPENED", after=told)
-            assert "the second look at animals is out, alarms go on without it" in hub.lines[told - 1]
-            told = hub.wait_line("NOTICE SYSTEM CLOSED", after=told)
+        told = out(hub, signal.SIGSTOP, told)
+        told = hub.wait_line("NOTICE SYSTEM CLOSED", after=told)
+        told = out(hub, signal.SIGKILL, told)
+        last = process_of(hub)  # it was started again
+        site_file.write_text(plain.read_text(encoding="utf-8"), encoding="utf-8")
+        hub.send(signal.SIGHUP)
+        hub.wait_line("NOTICE SYSTEM CLOSED", after=told)  # a site without one has none that is out
+        wait_until(lambda: not alive(last), what="the end of what is not needed any more")
         hub.stop()
     without, with_it = alerts_of(record, plain), alerts_of(record, None)
     assert len(without) >= 4
