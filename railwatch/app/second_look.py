@@ -32,6 +32,9 @@ WELL_AFTER_S: Final = 10.0
 """A process that was started again counts as well when it has answered, or after so long without work."""
 
 
+_OUT: Final = "the second look at animals is out, alarms go on without it"
+
+
 class Crop(NamedTuple):
     """A picture of an animal, (side, side, 3) uint8 RGB, and which one it is."""
 
@@ -79,8 +82,9 @@ class SecondLook:
         for track in turns.due(seen, self.settings.every_s):
             try:
                 picture = crop_of(frame.picture, track.xyxy, side)
-            except ValueError:
-                continue  # the box shows nothing of the picture
+            except Exception as error:  # noqa: BLE001 - nothing that goes wrong here may blind a camera
+                self.trouble = f"{_OUT}: an animal cannot be cut out: {error}"
+                continue
             with self._changed:
                 self._waiting.append(Crop(seen.camera_id, seen.worker_epoch, track.track_id, seen.t_s, picture))
                 self._changed.notify_all()
@@ -123,8 +127,9 @@ class SecondLook:
                     if not self._closed:
                         self._serve(pipe, pipe.introduce())
             except OutError as error:
-                if not self._closed:
-                    self._out(str(error))
+                self._out(str(error))
+            except Exception as error:  # noqa: BLE001 - it must be told, and the thread must go on
+                self._out(f"{type(error).__name__}: {error}")
             finally:
                 self._pipe = None
 
@@ -176,8 +181,10 @@ class SecondLook:
 
     def _out(self, reason: str) -> None:
         """Tell why, and wait before the next start."""
+        if self._closed:
+            return
         with self._changed:
-            self.trouble = f"the second look at animals is out, alarms go on without it: {reason}"
+            self.trouble = f"{_OUT}: {reason}"
             self._changed.notify_all()
         self._wake()
         delay_s = self._restarts.delay_s(elapsed_s())

@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from typing import IO, Any, Final, Self
 
 from railwatch.core.errors import RailwatchError
-from railwatch.core.second_look import SecondLookSettings
+from railwatch.core.second_look import SecondLookSettings, is_taxon
 from railwatch.core.types import UInt8Array
 
 PROCESS_COMMAND: Final = (sys.executable, "-m", "railwatch.app.second_look_process")
@@ -161,9 +161,7 @@ def _introduction(said: Any) -> Introduction:  # noqa: ANN401 - JSON
     match said:
         case {"error": str(reason)}:
             raise OutError(reason[:400])
-        case {"classes": [*classes], "side": int(side), "abstain_below": float(below)} if all(
-            isinstance(name, str) for name in classes
-        ):
+        case {"classes": [*classes], "side": int(side), "abstain_below": float(below)} if all(map(is_taxon, classes)):
             return Introduction(tuple(classes), side, below)
     raise OutError("it must tell who it is, but told something else")
 

@@ -64,5 +64,14 @@ class Annotation:
             raise ValueError(f"t_s must be finite, but is {self.t_s}")
         if not 0.0 <= self.confidence <= 1.0:
             raise ValueError(f"confidence must be in [0, 1], but is {self.confidence}")
-        if self.taxon is not None and not 1 <= len(self.taxon) <= MAX_TAXON_LENGTH:
-            raise ValueError(f"taxon must be 1 to {MAX_TAXON_LENGTH} characters, but is {self.taxon[:40]!r}")
+        if self.taxon is not None and not is_taxon(self.taxon):
+            raise ValueError(f"taxon must be 1 to {MAX_TAXON_LENGTH} printable characters, but is {self.taxon[:40]!r}")
+
+
+def is_taxon(name: object) -> bool:
+    """Whether a name can be that of a taxon: people read it, and it goes over the wire.
+
+    >>> is_taxon("Mammalia"), is_taxon(""), is_taxon("a" + chr(10))
+    (True, False, False)
+    """
+    return isinstance(name, str) and 1 <= len(name) <= MAX_TAXON_LENGTH and name.isprintable()

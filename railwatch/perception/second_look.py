@@ -19,7 +19,7 @@ import numpy as np
 
 from railwatch.core.errors import ModelError
 from railwatch.core.provider import Provider
-from railwatch.core.second_look import ANIMAL, MAX_TAXON_LENGTH
+from railwatch.core.second_look import ANIMAL, MAX_TAXON_LENGTH, is_taxon
 from railwatch.core.types import Box, Observation, Picture, Region, SampleForm, Size, Track, TrackState, UInt8Array
 from railwatch.perception.model import read_model
 from railwatch.perception.session import Port, Session, native_errors, open_session
@@ -116,8 +116,8 @@ def facts_of(metadata: Mapping[str, str]) -> ClassifierFacts:
     if given.get("format") != FORMAT:
         raise ModelError(f"it must be written by `classifiers export`, format {FORMAT}, but has no such metadata")
     classes = given.get("classes")
-    if not (isinstance(classes, list) and 2 <= len(classes) <= MOST_CLASSES and all(map(_is_name, classes))):
-        raise ModelError(f"it must name 2 to {MOST_CLASSES} classes of 1 to {MAX_TAXON_LENGTH} characters")
+    if not (isinstance(classes, list) and 2 <= len(classes) <= MOST_CLASSES and all(map(is_taxon, classes))):
+        raise ModelError(f"it must name 2 to {MOST_CLASSES} classes of 1 to {MAX_TAXON_LENGTH} printable characters")
     if len(set(classes)) != len(classes):
         raise ModelError("its classes must be different, but one is named twice")
     preprocessing, below = given.get("preprocessing"), given.get("abstain_below")
@@ -125,10 +125,6 @@ def facts_of(metadata: Mapping[str, str]) -> ClassifierFacts:
     if not (isinstance(side, int) and 1 <= side <= 4096 and _is_fraction(below)):
         raise ModelError("its metadata must tell the size of its pictures and from where on it is to be trusted")
     return ClassifierFacts(tuple(classes), side, float(below))
-
-
-def _is_name(value: object) -> bool:
-    return isinstance(value, str) and 1 <= len(value) <= MAX_TAXON_LENGTH
 
 
 def _is_fraction(value: object) -> TypeGuard[float]:
@@ -170,7 +166,7 @@ def square_around(box: Box, size: Size) -> Region:
     """The square of pixels around a box with a margin, moved into the frame as far as it fits.
 
     >>> square_around((0.0, 40.0, 20.0, 60.0), Size(200, 100))
-    Region(left=0, top=39, right=23, bottom=62)
+    Region(left=0, top=38, right=23, bottom=61)
     """
     left, top, right, bottom = box
     side = max(2, round(MARGIN * max(right - left, bottom - top)))

@@ -9,6 +9,7 @@ import sys
 import numpy as np
 import pytest
 
+from railwatch.app import second_look
 from railwatch.app.second_look import MOST_IN_BATCH, MOST_WAITING, SecondLook
 from railwatch.app.second_look_check import second_look_faults
 from railwatch.app.second_look_health import SecondLookHealth
@@ -132,6 +133,7 @@ def test_what_waits_is_asked_in_one_batch_and_the_oldest_gives_way(looking):
         (f'{READ}\nsay(\'{{"error": "the classifier c.onnx must be there"}}\')', "the classifier c.onnx must be there"),
         (SLOW, "it gave no answer within 1.3 s"),
         (HONEST.replace("range(count)", "[0] * (count + 1)"), "it must answer for 1 pictures, but answered something"),
+        (HONEST.replace("Aves", "A\\\\nves"), "it must tell who it is"),
         (HONEST.replace("[1,", "[2,"), "it must answer with a class and a probability"),
         (HONEST.replace("/ 100]", "/ 10]"), "it must answer with a class and a probability"),
         (HONEST.replace("content[48 * n] / 100", "float('nan')"), "it must answer with a class and a probability"),
@@ -161,6 +163,20 @@ def test_a_process_that_was_killed_is_started_again_and_is_well_when_it_has_answ
     second.look(*frame_and_sight(100.0))
     wait_until(lambda: second.trouble is None, what="that it is well")
     assert [said.t_s for said in second.take()] == [100.0]
+
+
+def test_what_cannot_be_cut_out_is_told_and_blinds_nobody(looking, monkeypatch):
+    def fail(*_):
+        raise RuntimeError("no memory")
+
+    second = looking(HONEST)
+    second.settle(20.0)
+    monkeypatch.setattr(second_look, "crop_of", fail)
+    second.look(*frame_and_sight(1.0))
+    assert "an animal cannot be cut out: no memory" in second.trouble
+    monkeypatch.undo()
+    second.look(*frame_and_sight(9.0))
+    wait_until(lambda: second.trouble is None, what="that it is well")
 
 
 def test_closing_ends_a_process_that_does_not_get_ready(looking):

@@ -21,6 +21,7 @@ SAID = Annotation("cam", 1, 7, 2.5, "Mammalia", 0.9)
         ({"confidence": 1.1}, "but is 1.1"),
         ({"taxon": ""}, "taxon must be 1 to 200"),
         ({"taxon": "x" * 201}, "taxon must be 1 to 200"),
+        ({"taxon": "two\nlines"}, "printable"),
     ],
 )
 def test_an_annotation_with_values_that_cannot_be_is_refused(change, words):

@@ -46,6 +46,7 @@ def test_a_sound_file_classifies_any_batch(tmp_path):
         ({"facts": {"classes": ["Aves", "Aves"]}}, "must be different, but one is named twice"),
         ({"facts": {"classes": ["Aves"]}}, "must name 2 to 20000 classes"),
         ({"facts": {"classes": ["Aves", ""]}}, "must name 2 to 20000 classes"),
+        ({"facts": {"classes": ["Aves", "\ud800"]}}, "must name 2 to 20000 classes"),
         ({"facts": {"classes": "Aves"}}, "must name 2 to 20000 classes"),
         ({"without": ("abstain_below",)}, "from where on it is to be trusted"),
         ({"facts": {"abstain_below": "much"}}, "from where on it is to be trusted"),
