@@ -11,6 +11,7 @@ import math
 from collections.abc import Sequence
 from enum import Enum
 from functools import lru_cache
+from itertools import pairwise
 from typing import Final, NamedTuple
 
 from railwatch.core.geometry import Point, oriented_box
@@ -31,6 +32,9 @@ TRACK_RATIO: Final = 3.0
 
 GOES_ON_M: Final = 1000.0
 """... at least so far: whoever leaves the zone there is still on the track."""
+
+HALVINGS: Final = 40
+"""So often an edge is halved to find its last place that the plane sees."""
 
 HERD: Final = 3
 """So many animals at once do as they please."""
@@ -82,7 +86,7 @@ def longest_way_m(motion: GroundMotion, danger_m: Sequence[Point]) -> float:
     """
     heading = math.atan2(motion.vy_mps, motion.vx_mps)
     doubt = math.atan2(2 * motion.sigma_mps, motion.speed_mps)
-    ways = [_way_out(motion, heading + turn, danger_m) for turn in (-doubt, 0.0, doubt)]
+    ways = [_way_out(motion, course, danger_m) for course in (heading - doubt, heading, heading + doubt)]
     for corner in danger_m:
         dx, dy = corner.x - motion.place.x_m, corner.y - motion.place.y_m
         if abs(math.remainder(math.atan2(dy, dx) - heading, math.tau)) <= doubt:
@@ -95,14 +99,14 @@ def _way_out(motion: GroundMotion, heading: float, danger_m: Sequence[Point]) ->
     x, y = motion.place.x_m, motion.place.y_m
     dx, dy = math.cos(heading), math.sin(heading)
     farthest = 0.0
-    for (ax, ay), (bx, by) in zip(danger_m, (*danger_m[1:], danger_m[0]), strict=True):
+    for (ax, ay), (bx, by) in pairwise((*danger_m, danger_m[0])):
         ex, ey = bx - ax, by - ay
         across = dx * ey - dy * ex
         if abs(across) < 1e-12:
             continue
         along = ((ax - x) * ey - (ay - y) * ex) / across
         share = ((ax - x) * dy - (ay - y) * dx) / across
-        if along > 0 and 0 <= share <= 1:
+        if 0 <= share <= 1:
             farthest = max(farthest, along)
     return farthest
 
@@ -125,7 +129,7 @@ def goes_on(zone_m: tuple[Point, ...]) -> tuple[Point, ...]:
     length, width = math.dist(first, second), math.dist(second, third)
     if length < TRACK_RATIO * width:
         return zone_m
-    dx, dy = (GOES_ON_M * (end - start) / length for start, end in zip(first, second, strict=True))
+    dx, dy = GOES_ON_M * (second.x - first.x) / length, GOES_ON_M * (second.y - first.y) / length
     return (
         Point(first.x - dx, first.y - dy),
         Point(second.x + dx, second.y + dy),
@@ -138,7 +142,7 @@ def goes_on(zone_m: tuple[Point, ...]) -> tuple[Point, ...]:
 def polygon_m(polygon_norm: tuple[Point, ...], plane: GroundPlane) -> tuple[Point, ...]:
     """A zone on the ground, metres; the part at the horizon is cut off. Empty when nothing of it is told in metres."""
     found: list[Point] = []
-    for here, after in zip(polygon_norm, (*polygon_norm[1:], polygon_norm[0]), strict=True):
+    for here, after in pairwise((*polygon_norm, polygon_norm[0])):
         if plane.sees(here):
             place = plane.locate(here)
             found.append(Point(place.x_m, place.y_m))
@@ -151,7 +155,7 @@ def polygon_m(polygon_norm: tuple[Point, ...], plane: GroundPlane) -> tuple[Poin
 def _where_it_ends(one: Point, other: Point, plane: GroundPlane) -> Point:
     """The last place on an edge that the plane sees, by halving."""
     seen, unseen = (one, other) if plane.sees(one) else (other, one)
-    for _ in range(40):
+    for _ in range(HALVINGS):
         middle = Point((seen.x + unseen.x) / 2, (seen.y + unseen.y) / 2)
         seen, unseen = (middle, unseen) if plane.sees(middle) else (seen, middle)
     return seen

@@ -41,9 +41,9 @@ class Verdict:
     refusal: str = ""
 
 
-def is_derived(fault: str) -> bool:
-    """Whether a fault follows from what is missing here; names that the hub gives have no colon."""
-    return ":" in fault
+def is_derived(fault: str | None) -> bool:
+    """Whether a fault (None: no fault) follows from what is missing here; names that the hub gives have no colon."""
+    return fault is not None and ":" in fault
 
 
 def judge(incidents: Mapping[IncidentKey, Incident], settings: EscalationSettings, said: Acknowledge) -> Verdict:
@@ -71,7 +71,7 @@ def attended(before: Incident | None, after: Incident, settings: EscalationSetti
     What is wrong with the telling itself is told to all groups at once: the one that is missing would not hear of it.
     """
     if before is None:
-        asked = settings.groups if is_derived(after.fault or "") else settings.groups[:1]
+        asked = settings.groups if is_derived(after.fault) else settings.groups[:1]
         return replace(after, addressed_to=tuple(group.group_id for group in asked), since_s=now_s, asked_s=now_s)
     worse = replace(after, level=None, by=None, key_name=None, since_s=now_s, asked_s=now_s)
     if after.own_severity > before.own_severity:
@@ -120,7 +120,7 @@ def derived_faults(
         if now_s - since_s >= MISSING_AFTER_S
     }
     waiting = [
-        incident for incident in incidents if not is_derived(incident.fault or "") and not _answered(incident, settings)
+        incident for incident in incidents if not is_derived(incident.fault) and not _answered(incident, settings)
     ]
     unreceived = [
         incident for incident in waiting if incident.level is None and now_s - incident.since_s >= RECEIVED_WITHIN_S

@@ -61,7 +61,7 @@ def follow(before: Following, seen: Observation, site: SiteSettings) -> Followin
         if track.group == TRAIN:
             engines[number] = driven(before.engines.get(number), paces[number])
     aspect = seen.frame_size.width / seen.frame_size.height
-    zones = [zone for zone in site.zones if zone.camera_id == seen.camera_id] if engines else []
+    zones = [zone for zone in site.zones if zone.camera_id == seen.camera_id]
     sightings = sightings_of(seen.camera_id, engines, zones, plane)
     return Following(MappingProxyType(paces), MappingProxyType(engines), aspect, sightings)
 
@@ -107,7 +107,7 @@ def standing_of(hit: Hit, following: Following, site: SiteSettings, dwell_s: flo
 
 
 def _clearing(hit: Hit, following: Following, site: SiteSettings, *, herd: bool) -> Clearing:
-    paces = following.paces.get(hit.track.track_id, ())
+    paces = following.paces.get(hit.track.track_id)
     if hit.track.state is not TrackState.CONFIRMED or not paces:
         paces = ()  # who is not seen now has no motion that can be counted on
     lying = bool(paces) and hit.track.group == PERSON and is_lying(paces[-1].box_norm, following.aspect)

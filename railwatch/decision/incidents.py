@@ -241,8 +241,10 @@ def unlifted(incident: Incident | None) -> Incident | None:
 
 
 def _what_changed(incident: Incident, current: Severity, sight: SectionSight, may_count: bool) -> Action | None:
-    if current != incident.severity:
-        return Action.ESCALATED if current > incident.severity else Action.DEESCALATED
+    if current > incident.severity:
+        return Action.ESCALATED
+    if current < incident.severity:
+        return Action.DEESCALATED
     if sight.groups - incident.groups or (sight.count > incident.count and may_count):
         return Action.UPDATED
     return None
@@ -265,6 +267,7 @@ def next_blindness(
         return Incident(AlertKind.BLINDNESS, wanted), Action.OPENED
     if wanted is None:
         return (None, Action.CLOSED) if memory.good_frames >= settle_frames else (incident, None)
-    if wanted == incident.severity:
-        return incident, None
-    return replace(incident, severity=wanted), Action.ESCALATED if wanted > incident.severity else Action.DEESCALATED
+    after = replace(incident, severity=wanted)
+    if wanted > incident.severity:
+        return after, Action.ESCALATED
+    return after, Action.DEESCALATED if wanted < incident.severity else None

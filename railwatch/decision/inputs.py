@@ -72,7 +72,7 @@ class SystemFault:
         plain = self.name.replace("_", "").replace("-", "")
         if not (plain.isascii() and plain.isalnum() and len(self.name) <= MAX_NAME_LENGTH):
             raise ValueError(f"name must be letters, digits, _ and -, but is {self.name!r}")
-        if self.reason is not None and len(self.reason) > MAX_REASON_LENGTH:
+        if self.reason is not None:
             object.__setattr__(self, "reason", self.reason[:MAX_REASON_LENGTH])
 
 

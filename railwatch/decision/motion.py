@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from operator import mul
 from typing import Final, NamedTuple
 
 from railwatch.core.geometry import ground_point
@@ -106,7 +107,7 @@ def line_through(times: Sequence[float], values: Sequence[float]) -> tuple[float
     middle, mean = sum(times) / len(times), sum(values) / len(values)
     apart, off = [t - middle for t in times], [v - mean for v in values]
     # Lists, not generators: half the time, and every object on the track asks twice in every frame.
-    slope = sum([t * v for t, v in zip(apart, off, strict=True)]) / sum([t * t for t in apart])
+    slope = sum(map(mul, apart, off)) / sum(map(mul, apart, apart))
     rest = sum([(v - slope * t) ** 2 for t, v in zip(apart, off, strict=True)])
     return slope, mean + slope * (times[-1] - middle), math.sqrt(rest / max(1, len(times) - 2))
 

@@ -137,7 +137,7 @@ def observe(
     good = seen.vitals.state is CameraState.NOMINAL
     same_worker = seen.worker_epoch == memory.worker_epoch
     elapsed_s = seen.t_s - memory.t_s if same_worker and good and memory.state is CameraState.NOMINAL else 0.0
-    observed_s = elapsed_s if 0.0 < elapsed_s <= MAX_OBSERVED_GAP_S else 0.0
+    observed_s = max(0.0, elapsed_s) if elapsed_s <= MAX_OBSERVED_GAP_S else 0.0
     zones = tuple(zone for zone in site.zones if zone.camera_id == seen.camera_id)
     passengers = riding(memory.following, seen, site) - (_settled(memory) if same_worker else frozenset())
     alarming = [t for t in seen.tracks if t.group in site.alarm_groups and t.track_id not in passengers]
@@ -234,8 +234,11 @@ def group_channel(group: str) -> str:
 
 def _longest_dwell(standings: tuple[Standing, ...]) -> float:
     """How long somebody has been at the most dangerous place of this frame: time near the track is not time on it."""
-    worst = min((WORST_FIRST.index(standing.hit.zone.kind) for standing in standings), default=0)
-    return max((s.dwell_s for s in standings if s.hit.zone.kind is WORST_FIRST[worst]), default=0.0)
+    for kind in WORST_FIRST:
+        dwells = [standing.dwell_s for standing in standings if standing.hit.zone.kind is kind]
+        if dwells:
+            return max(dwells)
+    return 0.0
 
 
 def _key(hit: Hit) -> tuple[int, str]:

@@ -79,7 +79,7 @@ class Probing:
 
 def tried_cameras(site: SiteSettings) -> tuple[str, ...]:
     """The cameras that a self-test makes sense of: with a track zone, where people raise alarms."""
-    people = any("person" in site.groups.get(group, ()) for group in site.alarm_groups)
+    people = any("person" in site.groups[group] for group in site.alarm_groups)
     watching = {zone.camera_id for zone in site.zones if zone.kind is ZoneKind.TRACK}
     return tuple(camera.camera_id for camera in site.cameras if people and camera.camera_id in watching)
 

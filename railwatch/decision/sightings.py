@@ -65,13 +65,14 @@ def _steady_change(paces: Sequence[Pace]) -> float | None:
     if width <= 0 or height <= 0:
         return None
     span, runs = times[-1] - times[0], []
-    for edge, size in zip(edges, (width, height, width, height), strict=True):
+    for side, edge in enumerate(edges):
+        size = height if side % 2 else width
         slope, _, scatter = line_through(times, edge)
         if abs(slope * span) >= max(MOVED_SHARE * size, 3 * scatter):
             runs.append(abs(slope * span) / size)
     if not runs:
         return None
-    taller = line_through(times, [bottom - top for top, bottom in zip(edges[1], edges[3], strict=True)])[0]
+    taller = line_through(times, [pace.box_norm[3] - pace.box_norm[1] for pace in paces])[0]
     foot = line_through(times, edges[3])[0]
     return max(runs) if taller > 0 or foot > 0 else -max(runs)
 

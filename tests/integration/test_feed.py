@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import threading
@@ -287,3 +288,11 @@ def test_a_possession_lowers_what_is_no_emergency_and_ends(tmp_path):
         wait_severity(client, WARNING)
         wrong = railwatch("possession", "grant", "nowhere", "--holder", "Ann", "--minutes", "5", *connect)
         assert (wrong.returncode, "must be one that a zone names, up" in wrong.stderr) == (5, True)
+        assert railwatch("possession", "grant", "up", "--holder", "Ann Lee", "--minutes", "5", *connect).returncode == 0
+        wait_severity(client, NOTICE, "under a possession")
+        hub.send(signal.SIGKILL)
+        hub.process.wait()
+        with RunningHub(hub.site_file):  # nobody knows how long the hub was away: no possession is left
+            wait_severity(client, EMERGENCY, "has not reported")
+            assert railwatch("train", "--track", "up", "--vouch", "--source", "feed", *connect).returncode == 0
+            wait_severity(client, WARNING)
