@@ -95,7 +95,8 @@ def percentile(ordered: list[float], share: float) -> float | None:
 
 def begun(before: Probing, probe_id: str, within_s: float, now_s: float) -> Probing:
     """A self-test begins; one that was going on is forgotten without a verdict."""
-    return replace(before, running=Running(probe_id, now_s, within_s, CameraMemory(heard_s=now_s)))
+    words = before.words if before.running is None else "another one was begun before it was over: no verdict"
+    return replace(before, running=Running(probe_id, now_s, within_s, CameraMemory(heard_s=now_s)), words=words)
 
 
 def sighted(

@@ -23,6 +23,9 @@ MOVED_SHARE: Final = 0.06
 LEAST_SPEED_MPS: Final = 0.5
 """A train whose speed is measured to be less is taken to arrive now: the measure says nothing."""
 
+COVERED_SHARE: Final = 0.2
+"""A track of which a train's foot covers no more than this share of itself is not the one that it is on."""
+
 INSIDE_SHARE: Final = 0.8
 """Whose box lies so far within a train's box, with the feet above the train's foot, sits in the train."""
 
@@ -41,9 +44,9 @@ class Engine(NamedTuple):
 
 def driven(engine: Engine | None, paces: tuple[Pace, ...]) -> Engine:
     """The train after one more frame; `paces` are its last places with the newest."""
-    step = _steady_change(paces)
-    ever = (engine is not None and engine.ever_moved) or step is not None
-    return Engine(paces, step is not None, ever, step is not None and step > 0)
+    moving = can_be_judged(paces) and _moves(paces)
+    ever = moving or (engine is not None and engine.ever_moved)
+    return Engine(paces, moving, ever, moving and _nears(paces))
 
 
 def can_be_judged(paces: Sequence[Pace]) -> bool:
@@ -51,30 +54,30 @@ def can_be_judged(paces: Sequence[Pace]) -> bool:
     return len(paces) >= LEAST_PACES and paces[-1].t_s - paces[0].t_s >= LEAST_SPAN_S
 
 
-def _steady_change(paces: Sequence[Pace]) -> float | None:
-    """How an edge of the box runs, as share of its size over the memory; None when the box does not move.
+def _moves(paces: Sequence[Pace]) -> bool:
+    """Whether the box moves over the memory.
 
-    Above 0 when the train comes nearer: its box grows or its foot comes down. Boxes jitter, so an edge must run further
-    than MOVED_SHARE and than three times its scatter about a line.
+    Boxes jitter, so an edge must run further than MOVED_SHARE of the box and than three times its scatter about a line.
     """
-    if not can_be_judged(paces):
-        return None
     times = [pace.t_s for pace in paces]
     edges = [[pace.box_norm[side] for pace in paces] for side in range(4)]
     width, height = _mean(edges[2]) - _mean(edges[0]), _mean(edges[3]) - _mean(edges[1])
     if width <= 0 or height <= 0:
-        return None
-    span, runs = times[-1] - times[0], []
+        return False
     for side, edge in enumerate(edges):
-        size = height if side % 2 else width
         slope, _, scatter = line_through(times, edge)
-        if abs(slope * span) >= max(MOVED_SHARE * size, 3 * scatter):
-            runs.append(abs(slope * span) / size)
-    if not runs:
-        return None
+        size = height if side % 2 else width
+        if abs(slope) * (times[-1] - times[0]) >= max(MOVED_SHARE * size, 3 * scatter):
+            return True
+    return False
+
+
+def _nears(paces: Sequence[Pace]) -> bool:
+    """Whether a train in motion comes nearer: its box grows or its foot comes down."""
+    times = [pace.t_s for pace in paces]
+    foot = line_through(times, [pace.box_norm[3] for pace in paces])[0]
     taller = line_through(times, [pace.box_norm[3] - pace.box_norm[1] for pace in paces])[0]
-    foot = line_through(times, edges[3])[0]
-    return max(runs) if taller > 0 or foot > 0 else -max(runs)
+    return taller > 0 or foot > 0
 
 
 def _mean(values: Sequence[float]) -> float:
@@ -99,7 +102,7 @@ def sightings_of(
 def _sighting(camera_id: str, engine: Engine, tracks: Sequence[Zone], plane: GroundPlane | None) -> Sighting:
     """The train with its arrival at the nearest watched place of the track; now, where speed or place are not known."""
     on = _track_under(engine.paces[-1].box_norm, tracks)
-    motion = None if plane is None else ground_motion(engine.paces)
+    motion = ground_motion(engine.paces)
     near = [] if plane is None else [place.y for zone in tracks for place in polygon_m(zone.polygon_norm, plane)]
     if motion is None or motion.speed_mps < LEAST_SPEED_MPS or not near:
         return Sighting(camera_id, on, 0.0, None, None)
@@ -115,9 +118,10 @@ def _track_under(box: Box, tracks: Sequence[Zone]) -> str | None:
             return zone.rail_track_id
     left, top, right, bottom = box
     foot = (left, bottom - (bottom - top) * 0.1, right, bottom)
-    shares = [(overlap_fraction(zone.polygon_norm, foot), zone.rail_track_id) for zone in tracks]
-    share, name = max(shares, key=lambda pair: pair[0], default=(0.0, None))
-    return name if share > 0.2 else None
+    under = [zone for zone in tracks if overlap_fraction(zone.polygon_norm, foot) > COVERED_SHARE]
+    if not under:
+        return None
+    return max(under, key=lambda zone: overlap_fraction(zone.polygon_norm, foot)).rail_track_id
 
 
 def in_a_train(box: Box, trains: Iterable[Box]) -> bool:
@@ -127,7 +131,7 @@ def in_a_train(box: Box, trains: Iterable[Box]) -> bool:
     for train in trains:
         wide = min(right, train[2]) - max(left, train[0])
         high = min(bottom, train[3]) - max(top, train[1])
-        within = area > 0 and wide > 0 and high > 0 and wide * high >= INSIDE_SHARE * area
+        within = wide > 0 and high > 0 and wide * high >= INSIDE_SHARE * area
         if within and bottom < train[3] - FOOT_MARGIN * (train[3] - train[1]):
             return True
     return False

@@ -55,7 +55,7 @@ def staying(
     ]
     known = {_key(stayer.hit) for stayer in stayers}
     for hit in gone:
-        paces = following.paces.get(hit.track.track_id, ())
+        paces = following.paces.get(hit.track.track_id)
         if _key(hit) not in known and not _back(hit, shown, seen) and _remains(hit, paces, site):
             kept.append(Stayer(replace(hit, track=replace(hit.track, state=TrackState.LOST)), observed_s))
     return tuple(kept)
@@ -86,7 +86,7 @@ def _back(hit: Hit, shown: set[int], seen: Observation) -> bool:
     return False
 
 
-def _remains(hit: Hit, paces: Sequence[Pace], site: SiteSettings) -> bool:
+def _remains(hit: Hit, paces: Sequence[Pace] | None, site: SiteSettings) -> bool:
     """Whether somebody who was on the track was not about to leave it, or the picture."""
     if hit.zone.kind is not ZoneKind.TRACK or hit.track.hits < site.incidents.on_delay_hits or not paces:
         return False

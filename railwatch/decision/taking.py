@@ -64,8 +64,7 @@ def take(state: DecisionState, value: Input) -> tuple[DecisionState, IncidentKey
             state = _probed(state, value)
         case Annotation():
             state = _annotated(state, value)
-        case _:
-            pass  # a Tick is only time, which `step` has taken in already
+    # A Tick is only time, which `step` has taken in already.
     state = _overdue_probes(_timed_out(state))
     return replace(state, faults=state.faults.at(state.now_s)), answered
 
@@ -90,7 +89,7 @@ def _timed_out(state: DecisionState) -> DecisionState:
         for name, memory in state.cameras.items()
         if state.now_s - memory.heard_s > timeout_s and (memory.waiting or memory.state is not CameraState.BLIND)
     }
-    return replace(state, cameras=MappingProxyType({**state.cameras, **silent})) if silent else state
+    return replace(state, cameras=MappingProxyType({**state.cameras, **silent}))
 
 
 def _annotated(state: DecisionState, said: Annotation) -> DecisionState:
@@ -191,7 +190,6 @@ def _reconfigured(state: DecisionState, site: SiteSettings) -> DecisionState:
         head=head,
         cameras=MappingProxyType(cameras),
         hours=state.hours if site.schedules == state.site.schedules else Holding(),  # an ID may mean other hours now
-        occupied=state.occupied & set(site.sections),
         doubtful=state.doubtful & set(site.sections),
         missing=MappingProxyType({name: since_s for name, since_s in state.missing.items() if name in groups}),
         probes=MappingProxyType({name: item for name, item in state.probes.items() if cameras.get(name) is not None}),

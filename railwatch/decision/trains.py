@@ -162,7 +162,7 @@ def belief_of(
 
 
 def _eta(belief: TrainBelief) -> float:
-    return 0.0 if belief.eta_s is None else belief.eta_s
+    return belief.eta_s or 0.0
 
 
 def _soonest_seen(sightings: Iterable[Sighting], rail_track_id: str | None) -> TrainBelief | None:

@@ -31,7 +31,7 @@ from railwatch.decision.motion import MOST_STEPS, Pace, followed, ground_motion
 from railwatch.decision.presence import CameraMemory, SectionView, blinded, observe
 from railwatch.decision.probing import Probing, Running, ended, overdue
 from railwatch.decision.restore import restored_faults, restored_incidents
-from railwatch.decision.sightings import Engine, sightings_of
+from railwatch.decision.sightings import Engine, in_a_train, sightings_of
 from railwatch.decision.trains import NO_REPORTS
 from railwatch.decision.zones import Hit
 from tests.scenario import EPOCH, ON_TRACK, Hub, observation, site, track
@@ -235,3 +235,35 @@ def test_a_train_slower_than_half_a_metre_a_second_is_there_now(speed, measured)
     engine = Engine(paces, moving=True, ever_moved=True, nearing=True)
     (found,) = sightings_of("cam", {1: engine}, [strip("t", 0.3, 0.5)], flat)
     assert (found.speed_mps is not None) is measured
+
+
+@pytest.mark.parametrize(
+    ("box", "train", "sits"),
+    [
+        ((0.0, 0.25, 0.625, 0.75), (0.125, 0.0, 1.0, 1.0), True),  # four fifths of it are in
+        ((0.0, 0.25, 0.626, 0.75), (0.126, 0.0, 1.0, 1.0), False),
+        ((0.4, 0.5, 0.5, 0.979), (0.0, 0.0, 1.0, 1.0), True),
+        ((0.4, 0.5, 0.5, 0.98), (0.0, 0.0, 1.0, 1.0), False),  # its feet are a fiftieth above the train's
+    ],
+)
+def test_who_just_sits_in_a_train(box, train, sits):
+    assert in_a_train(box, [train]) is sits
+
+
+def test_a_track_that_ends_above_the_foot_of_a_train_is_not_under_it():
+    assert track_of((0.4, 0.3, 0.8, 0.7), strip("upper", 0.3, 0.599, 0.2, 0.65)) is None
+    assert track_of((0.4, 0.3, 0.8, 0.7), strip("lower", 0.3, 0.599, 0.2, 0.7)) == "lower"
+
+
+def test_a_track_that_is_covered_to_just_a_fifth_is_not_under_it():
+    assert track_of((0.0, 0.0, 0.625, 0.625), strip("t", 0.0, 0.125, 0.0, 1.0)) is None
+    assert track_of((0.0, 0.0, 0.625, 0.625), strip("t", 0.0, 0.126, 0.0, 1.0)) == "t"
+    assert track_of((0.0, 0.0, 0.625, 0.625)) is None
+
+
+def test_a_second_incident_of_one_key_gets_a_key_that_nothing_belongs_to():
+    twice = [RestoredIncident(replace(ALERT, incident_id=name), "then") for name in ("i1", "i2")]
+    assert list(restored_incidents(twice, 0.0)) == [
+        (AlertKind.SYSTEM, "", "journal"),
+        (AlertKind.SYSTEM, "also i2", "journal"),
+    ]

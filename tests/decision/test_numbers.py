@@ -263,6 +263,8 @@ def test_a_train_arrives_two_deviations_sooner_than_it_seems_to():
         ((0.4, 0.3, 0.5, 0.689), False),
         ((0.4, 0.3, 0.5, 0.69), False),
         ((0.4, 0.3, 0.4, 0.5), False),  # a box without width
+        ((0.4, 0.3, 0.5, 0.3), False),  # one without height
+        ((0.72, 0.3, 0.78, 0.5), True),
         ((0.9, 0.3, 0.95, 0.5), False),
     ],
 )

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from railwatch.core.risk_settings import TrainSourceSettings
 from railwatch.core.types import TrainReport
-from railwatch.decision.trains import CAMERA, NO_REPORTS, NOBODY_TO_ASK, Sighting, belief_of, hear
+from railwatch.decision.trains import CAMERA, NO_REPORTS, NOBODY_TO_ASK, Sighting, belief_of, hear, why_not
 from tests.scenario import site
 
 FEED = TrainSourceSettings("feed", ("up",), authoritative=True)
@@ -162,3 +162,62 @@ def test_one_more_train_never_makes_the_next_one_later(given_reports, eta):
     after = believe(*given_reports, sightings=[Sighting("east", "up", eta, None, None)])
     assert after.known
     assert after.eta_s <= (eta if before.eta_s is None else before.eta_s)
+
+
+FEEDS = tuple(TrainSourceSettings(name, ("up",), authoritative=True) for name in ("z", "a", "n"))
+
+
+def test_of_trains_that_come_at_once_the_source_that_was_configured_first_is_told():
+    said = believe(report("z", 30.0), report("a", 30.0), sources=FEEDS[:2])
+    assert (said.source, said.eta_s, said.why) == ("z", 30.0, "z tells of a train")
+    assert believe(report("z", 31.0), report("a", 30.0), sources=FEEDS[:2]).source == "a"
+    assert believe(report("z", 0.5), report("a", 0.0), sources=FEEDS[:2]).source == "a"
+
+
+def test_a_source_that_failed_is_told_before_a_train_that_is_here_now():
+    said = believe(sightings=[Sighting("cam", "up", 0.0, None, None)])
+    assert (said.source, said.assumed) == ("feed", True)
+
+
+def test_the_contradiction_names_who_denies_and_the_soonest_who_tells():
+    words = "n tells of no train, {} of one in {} s: they contradict each other"
+    for etas, name, seconds in (((30.0, 30.0), "z", 30), ((40.0, 12.4), "a", 12), ((7.0, 9.0), "z", 7)):
+        said = believe(report("z", etas[0]), report("a", etas[1]), report("n"), sources=FEEDS)
+        assert (said.source, said.eta_s, said.assumed, said.why) == (name, 0.0, True, words.format(name, seconds))
+
+
+def test_of_trains_that_cameras_see_the_soonest_counts():
+    far, near = Sighting("a", "up", 50.0, 10.0, 500.0), Sighting("b", "up", 10.0, 20.0, 200.0)
+    for sightings in ([far, near], [near, far]):
+        said = believe(sources=(), sightings=sightings)
+        assert said == (True, 10.0, False, CAMERA, 0.0, 20.0, 200.0, "camera b sees a train in motion")
+
+
+def test_a_direction_without_a_train_has_no_arrival():
+    (held,) = hear(NO_REPORTS, report(), 1.0).values()
+    assert held.eta_s(2.0) is None
+    (held,) = hear(NO_REPORTS, report(eta_s=30.0, age_s=2.0), 1.0).values()
+    assert (held.eta_s(4.0), held.age_s(4.0), held.age_s(0.0)) == (25.0, 5.0, 2.0)
+
+
+@pytest.mark.parametrize(
+    ("sources", "change", "words"),
+    [
+        ((), {"source": "x"}, "the source must be one of train_sources, none, but is x"),
+        (FEEDS[:2], {"source": "x"}, "the source must be one of train_sources, z, a, but is x"),
+        (
+            (replace(FEED, rail_track_ids=("up", "down")),),
+            {"rail_track_id": "x"},
+            "rail_track_id must be one of down, up for feed, but is x",
+        ),
+        ((TABLE,), {"source": "table", "rail_track_id": "x"}, "rail_track_id must be one of t1 for table, but is x"),
+    ],
+)
+def test_why_a_report_is_not_taken(sources, change, words):
+    assert why_not(replace(site(), train_sources=tuple(sources)), NO_REPORTS, report(**change)) == words
+
+
+def test_a_site_whose_zones_name_no_track_takes_none():
+    zones = [replace(zone, rail_track_id=None) for zone in site().zones]
+    said = why_not(replace(site(zones=zones), train_sources=(TABLE,)), NO_REPORTS, report("table"))
+    assert said == "rail_track_id must be one of none for table, but is up"
