@@ -8,10 +8,11 @@ from types import MappingProxyType
 import pytest
 
 from railwatch.core.alerts import AckLevel, AlertKind, Severity
+from railwatch.core.escalation import EscalationGroup, EscalationRule, EscalationSettings
 from railwatch.core.geometry import Point
 from railwatch.core.ground import GroundPlane, GroundPoint
 from railwatch.core.schedules import ScheduleSettings
-from railwatch.core.settings import CameraSettings, EscalationGroup, EscalationRule, EscalationSettings
+from railwatch.core.settings import CameraSettings
 from railwatch.core.types import Size, TrackState, ZoneKind
 from railwatch.decision.assessing import Outlook, Standing
 from railwatch.decision.clearing import Behaviour, Clearing, clearing_of, goes_on
