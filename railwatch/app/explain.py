@@ -10,7 +10,7 @@ from typing import Final
 
 from railwatch.app.explain_doubts import Json
 from railwatch.app.explain_frame import Moment, frame_document, objects_of, section_document, trains_of, zones_document
-from railwatch.app.explain_time import Asked
+from railwatch.app.explain_time import Asked, is_named
 from railwatch.app.record import RecordHeader, read_record
 from railwatch.config import load_site, site_from_mapping
 from railwatch.core.alerts import Alert, AlertKind
@@ -112,11 +112,11 @@ class _Walk:
         before: deque[Moment] = deque()
         kept: list[Moment] = []
         known: dict[str, Alert] = {}
-        told: list[Alert] = [item.last for item in self._header.restored if _is_named(item.last.incident_id, wanted)]
+        told: list[Alert] = [item.last for item in self._header.restored if is_named(item.last.incident_id, wanted)]
         closed = False
         for moment in self._moments():
             known |= {alert.incident_id: alert for alert in moment.alerts}
-            told += [alert for alert in moment.alerts if _is_named(alert.incident_id, wanted)]
+            told += [alert for alert in moment.alerts if is_named(alert.incident_id, wanted)]
             if told:
                 kept += [*(m for m in before if moment.t_s - m.t_s <= self._options.around_s + 1e-6), moment]
                 before.clear()
@@ -252,15 +252,6 @@ def _bears_on(moment: Moment, section_id: str) -> bool:
 
 def _site_of(header: RecordHeader, options: ExplainOptions, path: Path) -> SiteSettings:
     return site_from_mapping(header.site, path.parent) if options.config is None else load_site(options.config)
-
-
-def _is_named(incident_id: str, wanted: str) -> bool:
-    """Whether somebody means this incident: its name, or what follows a dash in it.
-
-    >>> _is_named("9f.1-i12", "i12"), _is_named("9f.1-i12", "2")
-    (True, False)
-    """
-    return incident_id == wanted or incident_id.endswith(f"-{wanted}")
 
 
 def _not_there(path: Path, wanted: str, known: Iterable[Alert]) -> str:

@@ -1,4 +1,7 @@
-"""A time that a person names: seconds from the start of a recording, or UTC. Standard library only."""
+"""A time or an incident that a person names; times are seconds from the start of a recording, or UTC.
+
+Standard library only.
+"""
 
 from __future__ import annotations
 
@@ -69,3 +72,12 @@ def _seconds(text: str) -> float:
 
 def _utc(value: datetime) -> datetime:
     return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+
+
+def is_named(incident_id: str, wanted: str) -> bool:
+    """Whether somebody means this incident: its name, or what follows a dash in it.
+
+    >>> is_named("9f.1-i12", "i12"), is_named("9f.1-i12", "2")
+    (True, False)
+    """
+    return incident_id == wanted or incident_id.endswith(f"-{wanted}")

@@ -30,6 +30,10 @@ def explain(
             help="Recording made with --record, a folder of them, or what --json printed once.", metavar="PATH"
         ),
     ] = Path(),
+    state: Annotated[
+        Path | None,
+        typer.Option(help="State folder of a hub, running or not: what its journal tells.", metavar="FOLDER"),
+    ] = None,
     around: Annotated[
         float, typer.Option(help="Seconds told before and after TIME, or before the incident.", min=0.0, max=600.0)
     ] = 1.0,
@@ -47,12 +51,30 @@ def explain(
     """Tell the whole reasoning, frame by frame: of an incident, or of a time and why nothing was raised then."""
     from railwatch.app.explain_text import is_saved, read_saved
 
+    if state is not None:
+        if record != Path() or any((video, camera, model, config, out)):
+            raise ConfigError("--state tells what a journal holds: it takes INCIDENT or --at, --around and --json only")
+        _tell_kept(state, incident, at, around, as_json=as_json)
+        return
     if is_saved(record):
         if any((incident, at, video, camera, model, config, out)):
             raise ConfigError(f"{record} is an explanation already: it is printed whole, and takes no other option")
         _print(read_saved(record), as_json=as_json)
         return
     _explain_recording(incident, at, record, around, video, camera, model, config, out, as_json=as_json)
+
+
+def _tell_kept(state: Path, incident: str | None, at: str | None, around: float, *, as_json: bool) -> None:
+    from railwatch.app.explain_kept import kept_at, kept_of_incident, lines_of_kept
+    from railwatch.app.explain_time import parse_time
+
+    if (incident is None) == (at is None):
+        raise ConfigError("explain needs an incident or --at TIME, and not both")
+    found = kept_of_incident(state, incident) if incident is not None else kept_at(state, parse_time(at or ""), around)
+    if as_json:
+        _print(found, as_json=True)
+    else:
+        sys.stdout.writelines(f"{line}\n" for line in lines_of_kept(found))
 
 
 def _explain_recording(
