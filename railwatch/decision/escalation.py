@@ -73,13 +73,14 @@ def attended(before: Incident | None, after: Incident, settings: EscalationSetti
     if before is None:
         asked = settings.groups if is_derived(after.fault) else settings.groups[:1]
         return replace(after, addressed_to=tuple(group.group_id for group in asked), since_s=now_s, asked_s=now_s)
-    worse = replace(after, level=None, by=None, key_name=None, since_s=now_s, asked_s=now_s)
-    if after.own_severity > before.own_severity:
-        return worse
-    if after.severity > before.severity:  # by the second look: whoever is waited for is not given more time
+    since_s = asked_s = now_s
+    if after.own_severity <= before.own_severity:
+        if after.severity <= before.severity:
+            return after
+        # It worsened by the second look alone: whoever is waited for is not given more time.
         since_s = before.since_s if before.level is None else now_s
-        return replace(worse, since_s=since_s, asked_s=now_s if _answered(before, settings) else before.asked_s)
-    return after
+        asked_s = now_s if _answered(before, settings) else before.asked_s
+    return replace(after, level=None, by=None, key_name=None, since_s=since_s, asked_s=asked_s)
 
 
 def escalated(incident: Incident, settings: EscalationSettings, now_s: float) -> Incident | None:

@@ -17,8 +17,8 @@ from railwatch.decision.wording import WORST_FIRST
 from railwatch.decision.zones import Hit
 
 _FROM_THE_TOP: Final = tuple((severity, severity.value) for severity in sorted(Severity, reverse=True))
-_HELD: Final = (*(name for _, name in _FROM_THE_TOP), ON_TRACK, *LIFTS)
-"""Channels that have an off-delay."""
+_HELD: Final = (*(name for _, name in _FROM_THE_TOP), ON_TRACK)
+"""Channels that have an off-delay; those of the second look have one too, where a site has one."""
 
 IncidentKey = tuple[AlertKind, str, str]
 """Kind, section, and the camera for BLINDNESS ("" for INTRUSION: one incident a section) or the fault for SYSTEM."""
@@ -147,7 +147,7 @@ def look_at(
         raised=everything,
         held=frozenset(
             channel
-            for channel in _HELD
+            for channel in (_HELD if site.second_look is None else (*_HELD, *LIFTS))
             if not sure or any(view.quiet_for(channel) < rules.off_delay_s for view in witnesses)
         ),
         groups=frozenset(group for group in site.alarm_groups if group_channel(group) in everything),
@@ -219,12 +219,14 @@ def lifted(
     `before` is the incident as it was told last. A fall that the second look hides is told as UPDATED; what worsened by
     itself stays ESCALATED, so that evidence of it is kept as ever.
     """
-    if after is None:
-        return None, action
+    known = None if before is None or before.unlifted is None else before.severity
+    raised = lift_in(sight.raised)
+    if after is None or (raised is None and known is None):
+        return after, action
     held = lift_in(sight.held)
-    kept = None if held is None or before is None or before.unlifted is None else min(held, before.severity)
-    lift = max((level for level in (lift_in(sight.raised), kept) if level is not None), default=None)
-    if lift is not None and lift > after.severity:
+    kept = None if held is None or known is None else min(held, known)
+    lift = max(level for level in (raised, kept, Severity.NOTICE) if level is not None)
+    if lift > after.severity:
         after = replace(after, severity=lift, unlifted=after.severity)
     if before is None or after.severity == before.severity:
         return after, Action.UPDATED if action is Action.DEESCALATED else action

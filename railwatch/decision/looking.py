@@ -25,6 +25,9 @@ _NEXT: Final[Mapping[Severity, Severity]] = MappingProxyType(
 )
 _CHANNELS: Final[Mapping[Severity, str]] = MappingProxyType({level: f"look:{level.value}" for level in Severity})
 
+LIFTED: Final = _CHANNELS[Severity.NOTICE]
+"""The channel of whatever is raised, to whichever severity."""
+
 LIFTS: Final = tuple(_CHANNELS.values())
 """Channels of what is raised; they mean nothing to the life of the incident itself."""
 
@@ -90,7 +93,7 @@ def lift_channels(lifted: Severity | None) -> frozenset[str]:
 
 def lift_in(channels: frozenset[str]) -> Severity | None:
     """The highest severity among the channels of the second look, None if there is none."""
-    return max((level for level, name in _CHANNELS.items() if name in channels), default=None)
+    return None if LIFTED not in channels else max(level for level, name in _CHANNELS.items() if name in channels)
 
 
 def words_of(look: Look) -> str:

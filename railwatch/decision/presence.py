@@ -222,8 +222,8 @@ class _Look(NamedTuple):
             channels |= LEVELS[self.outlook.assess(standing).severity]
             if standing.hit.zone.kind is ZoneKind.TRACK:
                 channels.add(ON_TRACK)
-        for lifted in map(self.outlook.lifted, standings):
-            channels |= lift_channels(lifted)
+        if self.site.second_look is not None:
+            channels = channels.union(*map(lift_channels, map(self.outlook.lifted, standings)))
         return frozenset(channels)
 
 
