@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 from railwatch.app.explain_doubts import doubts_about, footing
 from railwatch.core.alerts import Alert, AlertKind
+from railwatch.core.second_look import Annotation
 from railwatch.core.settings import SiteSettings
 from railwatch.core.types import Observation, Track, TrainReport, ZoneKind
 from railwatch.decision.assessing import Outlook, Standing
@@ -187,7 +188,17 @@ def _assessed(standing: Standing, outlook: Outlook) -> Json:
         "train_eta_s": None if said.train_eta_s is None else _round(said.train_eta_s),
         "margin_s": None if said.margin_s is None else _round(said.margin_s),
         "why": said.why,
+        **_second_look(standing, outlook),
     }
+
+
+def _second_look(standing: Standing, outlook: Outlook) -> Json:
+    """What the second look said of an animal, and to which severity that raises it; nothing where it said nothing."""
+    look, lifted = outlook.look(standing.hit), outlook.lifted(standing)
+    if look is None:
+        return {}
+    raised = None if lifted is None else lifted.value
+    return {"second_look": {"taxon": look.taxon, "confidence": _round(look.confidence), "raises_to": raised}}
 
 
 def _told(alert: Alert) -> Json:
@@ -207,21 +218,24 @@ def _name_of(value: object) -> str:
 
 def _other(value: object) -> Json:
     """What an input that is no frame of the section says, where it bears on what is decided."""
+    says = ""
     match value:
         case TrainReport():
             about = "no train" if value.eta_s is None else f"a train in {value.eta_s:.0f} s"
-            return {"says": f"{value.source} tells of {about} on {value.rail_track_id}"}
+            says = f"{value.source} tells of {about} on {value.rail_track_id}"
         case Possession():
-            return {"says": f"{value.holder} holds {value.rail_track_id} for {value.lasts_s:.0f} s"}
+            says = f"{value.holder} holds {value.rail_track_id} for {value.lasts_s:.0f} s"
         case Hours():
             held = ", ".join(value.schedule_ids or ()) or "none"
-            return {"says": f"schedules that hold: {'nobody is sure' if value.schedule_ids is None else held}"}
+            says = f"schedules that hold: {'nobody is sure' if value.schedule_ids is None else held}"
         case WorkerLost():
-            return {"says": f"cameras {', '.join(value.camera_ids)} are lost: {value.reason}"}
+            says = f"cameras {', '.join(value.camera_ids)} are lost: {value.reason}"
         case SystemFault():
-            return {"says": f"{value.name}: {value.reason or 'over'}"}
-        case _:
-            return {}
+            says = f"{value.name}: {value.reason or 'over'}"
+        case Annotation():
+            taxon = value.taxon or "abstains"
+            says = f"{value.camera_id}, track {value.track_id}: {taxon} {value.confidence:.2f}"
+    return {"says": says} if says else {}
 
 
 def zones_document(site: SiteSettings, section_ids: Iterable[str]) -> list[Json]:

@@ -107,7 +107,7 @@ def _object(item: Json) -> Iterator[str]:
         away = next((zone for zone in item["zones"] if zone["zone_id"] == at["zone_id"]), None)
         yield (
             f"      in {at['zone_id']} for {at['dwell_s']:.1f} s{_depth(away)}, {_leaves(at)}: "
-            f"{at['severity']} by rule {at['rule']}{_why(at)}"
+            f"{at['severity']} by rule {at['rule']}{_why(at)}{_second_look(at)}"
         )
     for doubt in item.get("doubts", ()):
         yield f"      does not count: {doubt}"
@@ -140,6 +140,14 @@ def _leaves(at: Json) -> str:
 def _why(at: Json) -> str:
     margin = f", margin {at['margin_s']:.1f} s" if at["margin_s"] is not None else ""
     return margin + (f" ({at['why']})" if at["why"] else "")
+
+
+def _second_look(at: Json) -> str:
+    look = at.get("second_look")
+    if look is None:
+        return ""
+    raised = f", raised to {look['raises_to']}" if look["raises_to"] else ""
+    return f"; second look {look['taxon']} {look['confidence']:.2f}{raised}"
 
 
 def _trains(trains: list[Json]) -> Iterator[str]:

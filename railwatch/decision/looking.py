@@ -102,4 +102,4 @@ def words_of(look: Look) -> str:
     >>> words_of(Look("Mammalia", 0.934, 1.0))
     'second look: Mammalia, 93 % sure: will not leave by itself, one severity up'
     """
-    return f"second look: {look.taxon}, {100 * look.confidence:.0f} % sure: will not leave by itself, one severity up"
+    return f"second look: {look.taxon}, {int(100 * look.confidence)} % sure: will not leave by itself, one severity up"

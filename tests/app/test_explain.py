@@ -10,11 +10,12 @@ from railwatch.app.explain_text import lines_of
 from railwatch.app.explain_time import parse_time
 from railwatch.app.record import read_record
 from railwatch.core.errors import ConfigError, RecordError
+from railwatch.core.second_look import Annotation, SecondLookSettings
 from railwatch.core.settings import CameraSettings
 from railwatch.core.types import ZoneKind
 from railwatch.decision.step import start, step
 from tests.app.explain_rig import INCIDENT, SITE, ZONES, at, history, seen, write
-from tests.scenario import band, track
+from tests.scenario import band, site, track
 
 
 @pytest.fixture(scope="module")
@@ -248,3 +249,15 @@ def test_a_recording_may_be_judged_by_another_site_file(tmp_path, record):
     path.write_text(json.dumps(site_to_mapping(renamed)))
     with pytest.raises(RecordError, match="does the site file fit the recording"):
         explain(ExplainOptions(record, "i1", config=path))
+
+
+def test_what_the_second_look_said_is_told_with_the_animal(tmp_path):
+    keen = replace(site(), second_look=SecondLookSettings("c.onnx", "a" * 64))
+    cow = track(0.5, group="animal", class_name="cow")
+    inputs = [seen(number / 10, cow, index=number) for number in range(20)]
+    answers = [(0.75, Annotation("cam", 1, 1, 0.5, taxon, 0.937)) for taxon in ("Mammalia", None)]
+    record = write(tmp_path / "inputs.jsonl", sorted([*inputs, *answers], key=lambda item: item[0]), keen)
+    text = told(explain(ExplainOptions(record, "i1")))
+    assert "Annotation: cam, track 1: Mammalia 0.94" in text
+    assert "WARNING by rule track; second look Mammalia 0.94, raised to EMERGENCY" in text
+    assert "cam, track 1: abstains 0.94" in text
