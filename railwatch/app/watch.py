@@ -13,6 +13,7 @@ from typing import Final, Self
 
 from railwatch.app.decider import Decider, status_body
 from railwatch.app.guarded import guard_of
+from railwatch.app.interrupt import noted_interrupt
 from railwatch.app.lines import LineFile
 from railwatch.app.record import Recorder, RecordHeader
 from railwatch.app.record_site import site_to_mapping
@@ -99,15 +100,15 @@ class Watch:
             )
 
     def run(self, on_progress: Callable[[Progress], None]) -> None:
-        """Watch the whole clip. What breaks makes the camera BLIND for the subscribers before it is raised."""
+        """Watch the whole clip, or until Ctrl-C.
+
+        What breaks makes the camera BLIND for the subscribers before it is raised.
+        """
         begun = time.monotonic()
-        pace = _pace(begun) if self._options.realtime else None
         try:
-            for frame, seen in run_file(self._source, self._detector, self._pipeline):
-                if pace is not None:
-                    pace(seen.t_s)
-                self._take(frame, seen)
-                on_progress(Progress(self.report.frames, self._source.info.frame_count, self._sections))
+            with noted_interrupt() as interrupted:
+                self._watch(begun if self._options.realtime else None, interrupted, on_progress)
+                self.report.interrupted = interrupted.is_set()
         except KeyboardInterrupt:
             self.report.interrupted = True
         except RailwatchError as error:
@@ -115,6 +116,19 @@ class Watch:
             raise
         finally:
             self.report.work_s = time.monotonic() - begun
+
+    def _watch(
+        self, begun: float | None, interrupted: threading.Event, on_progress: Callable[[Progress], None]
+    ) -> None:
+        """Frame by frame; with `begun`, the monotonic time of the first one, each when it is due."""
+        for frame, seen in run_file(self._source, self._detector, self._pipeline):
+            if begun is not None:
+                # Event.wait and not time.sleep: a machine whose clock is stepped still waits right.
+                interrupted.wait(max(0.0, begun + seen.t_s - time.monotonic()))
+            if interrupted.is_set():
+                return
+            self._take(frame, seen)
+            on_progress(Progress(self.report.frames, self._source.info.frame_count, self._sections))
 
     def close(self) -> None:
         """Close everything; a last Status says UNKNOWN, for nobody watches any more."""
@@ -190,16 +204,6 @@ def _run_id(site: SiteSettings, source: str) -> str:
     """The journal's name for a run without a journal: the same clip and configuration give the same identifiers."""
     text = f"{site.config_rev} {site.model.sha256} {Path(source).name.partition('?')[0]}"
     return hashlib.sha256(text.encode()).hexdigest()[:16]
-
-
-def _pace(begun_s: float) -> Callable[[float], None]:
-    """Wait until a frame is due. Event.wait and not time.sleep: a machine whose clock is stepped still waits right."""
-    never = threading.Event()
-
-    def wait(t_s: float) -> None:
-        never.wait(max(0.0, begun_s + t_s - time.monotonic()))
-
-    return wait
 
 
 def _first_line(error: RailwatchError) -> str:

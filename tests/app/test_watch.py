@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
+import signal
 
 import av
 import numpy as np
@@ -11,6 +13,7 @@ import onnx
 import pytest
 
 from railwatch.app import watch_again
+from railwatch.app.interrupt import noted_interrupt
 from railwatch.app.replay import replay_file
 from railwatch.app.watch import Watch
 from railwatch.app.watch_output import alert_line
@@ -155,6 +158,35 @@ def test_a_clip_that_breaks_makes_the_camera_blind_before_it_is_told(clip, model
     assert "camera camera: " in last.why
     assert watch.report.states_seen["section"][-1] is SectionState.UNKNOWN
     assert json.loads((tmp_path / "alerts").read_text().splitlines()[-1])["kind"] == "BLINDNESS"
+
+
+def test_ctrl_c_ends_after_the_frame_and_a_second_one_at_once(clip, model):
+    seen = []
+
+    def press(progress):
+        seen.append(progress.frames)
+        if progress.frames == 5:
+            os.kill(os.getpid(), signal.SIGINT)
+
+    before = signal.getsignal(signal.SIGINT)
+    with Watch(WatchOptions(str(clip), model=model, bind=ANY_PORT), [].append) as watch:
+        watch.run(press)
+    assert (watch.report.interrupted, seen) == (True, [1, 2, 3, 4, 5])
+    with noted_interrupt() as interrupted:
+        os.kill(os.getpid(), signal.SIGINT)
+        assert interrupted.wait(5.0)
+        with pytest.raises(KeyboardInterrupt):
+            os.kill(os.getpid(), signal.SIGINT)
+    assert signal.getsignal(signal.SIGINT) is before
+
+
+def test_where_ctrl_c_is_anothers_it_is_left_to_it():
+    other = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        with noted_interrupt():
+            assert signal.getsignal(signal.SIGINT) is signal.SIG_IGN
+    finally:
+        signal.signal(signal.SIGINT, other)
 
 
 def test_subscribers_that_never_come_are_not_waited_for_for_ever(clip, model, monkeypatch):
