@@ -101,22 +101,26 @@ def test_a_confidence_of_the_site_takes_the_place_of_the_files(looking):
 
 SLOW = f"{READ}\nsay('{WHO}')\nfor count, content in batches():\n    time.sleep(0.0 if not count else 30.0)\n"
 MEMORY = f"""{READ}
+import os
 say('{WHO}')
 for count, content in batches():
-    if count:
-        time.sleep(0.3)
+    while count and not os.path.exists(GATE):
+        time.sleep(0.01)
     say(json.dumps({{"answers": [[1, count / 100]] * count}}))
 """
 
 
-def test_what_waits_is_asked_in_one_batch_and_the_oldest_gives_way(looking):
-    second = looking(MEMORY, SecondLookSettings("c.onnx", least_confidence=0.0))
+def test_what_waits_is_asked_in_one_batch_and_the_oldest_gives_way(looking, tmp_path):
+    second = looking(
+        MEMORY.replace("GATE", repr(str(tmp_path / "gate"))), SecondLookSettings("c.onnx", least_confidence=0.0)
+    )
     second.settle(20.0)
     second.look(*frame_and_sight(0.0, 95, 1))
     wait_until(lambda: second._asking == 1, what="the first batch")
     for number in range(MOST_WAITING + 10):
         second.look(*frame_and_sight(10.0 + number, 95, number + 2))
     assert len(second._waiting) == MOST_WAITING
+    (tmp_path / "gate").touch()
     second.settle(20.0)
     said = second.take()
     assert [item.confidence for item in said[1:]] == [MOST_IN_BATCH / 100] * MOST_WAITING
@@ -140,7 +144,7 @@ def test_what_waits_is_asked_in_one_batch_and_the_oldest_gives_way(looking):
     ],
 )
 def test_a_process_that_dies_hangs_or_lies_is_told_and_holds_nobody_up(looking, program, words):
-    second = looking(program, answer_s=0.3)
+    second = looking(program, answer_s=0.3 if program is SLOW else 20.0)
     wait_until(lambda: second.trouble is not None or second._side, what="the first word")
     second.look(*frame_and_sight(1.0))
     wait_until(lambda: second.trouble is not None, what="the trouble")
