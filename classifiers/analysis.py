@@ -210,8 +210,11 @@ def effects(table: Table, seed: int = 0) -> list[Effect]:
 
 
 def _early_values(table: Table) -> Floats:
-    """The best value of every row until the last epoch that all of them reached; the value where no curve is known."""
-    if not all(row.curve for row in table.rows):
+    """The best value of every row until the last epoch that all of them reached; the value where no curve is known.
+
+    Where nothing was pruned it is the value, too: some ways of training have fewer epochs than others.
+    """
+    if not all(row.curve for row in table.rows) or not any(row.pruned for row in table.rows):
         return table.values
     common = min(row.curve[-1][0] for row in table.rows)
     return np.array([max(value for epoch, value in row.curve if epoch <= common) for row in table.rows])

@@ -45,5 +45,6 @@ def export(
         f"{found.path}: {precision}, {found.bytes / 1e6:.1f} MB; logits within {parity.logits:.1e} of the largest; "
         f"{parity.same:.2%} of {parity.pictures} pictures answered alike; validation accuracy {parity.accuracy:.4f} "
         f"(run {parity.run_accuracy:.4f}); temperature {found.temperature:.2f}, abstains below "
-        f"{found.abstain_below:.2f}\n"
+        f"{found.abstain_below:.2f}"
+        f"{f'; {len(found.left_float)} layers in float' if found.left_float else ''}\n"
     )

@@ -91,6 +91,17 @@ def test_an_effect_that_pruning_may_have_made_is_not_said():
     assert not dropout.borne
 
 
+def test_ways_of_training_with_fewer_epochs_are_compared_by_what_they_reach():
+    """Half the trials have one epoch, and after one epoch they were ahead; nothing was pruned."""
+    space = {"strategy": Choice(("svm", "last"))}
+    found = table(40, 5, lambda p: 0.2 * (p["strategy"] == "last"), space=space)
+    rows = []
+    for row in found.rows:
+        short = row.parameters["strategy"] == "svm"
+        rows.append(replace(row, curve=((1, row.value),) if short else ((1, 0.1), (20, row.value))))
+    assert said(replace(found, rows=tuple(rows))) == ["Strategy: last does better than svm."]
+
+
 def test_importance_finds_what_holds_the_variance_and_knows_chance():
     for seed in range(2):
         shares = importance(table(20, seed, lambda p: 0.2 * (p["batch_norm"] == "before")), rounds=10)

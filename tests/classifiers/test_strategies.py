@@ -201,9 +201,22 @@ def test_all_strategies_from_one_command_with_a_table_beside_a_network_from_scra
     for row in rows:
         assert row["accuracy"]["low"] <= row["accuracy"]["value"] <= row["accuracy"]["high"]
         assert (row["gain"] is None) == (row["name"] == "scratch")
+    drawn = (tmp_path / "all" / "table.svg").read_text()
+    assert drawn.count('id="axes_') == 2
     before = (tmp_path / "all" / "last-0" / "answers.json").stat().st_mtime_ns
     assert said(*command)[1] == out  # nothing is trained again
     assert (tmp_path / "all" / "last-0" / "answers.json").stat().st_mtime_ns == before
+
+
+def test_the_probe_by_a_transformer_runs_from_the_same_command(folders, tmp_path, said):
+    """As by DINOv2 or BioCLIP-2, whose weights take the hub: a network of their kind, at a size of its own choice."""
+    code, out, err = said(
+        "finetune", folders, "--out", tmp_path / "probe", "--backbone", "test_vit", "--weights", "none", "--size", 64,
+        "--strategy", "last", "--epochs", 3, "--device", "cpu", "--json",
+    )  # fmt: skip
+    assert code == 0, err
+    assert json.loads(out)["trained_parameters"] == 3 * (64 + 1)
+    assert load_run(tmp_path / "probe").meta.network.input_size == 64
 
 
 def original(tensors, pictures):
