@@ -152,11 +152,14 @@ def test_files_that_do_not_say_what_they_are_are_refused(trained, folders, tmp_p
     assert words in err
 
 
-def test_weights_in_another_file_are_refused(trained, tmp_path):
+def test_weights_in_another_file_are_refused(trained, folders, tmp_path, said):
     model = onnx.load(trained[0] / "fp32.onnx")
     onnx.save(model, tmp_path / "outside.onnx", save_as_external_data=True, location="weights.bin", size_threshold=0)
     with pytest.raises(CheckpointError, match="names another file"):
         read_facts(tmp_path / "outside.onnx")
+    code, _, err = said("predict", tmp_path / "outside.onnx", folders / "Aves")
+    assert (code, len(err.splitlines())) == (4, 1)
+    assert "names another file" in err
     (tmp_path / "no.onnx").write_bytes(b"\x08no model")
     for name in ("no.onnx", "nowhere.onnx"):
         with pytest.raises(CheckpointError, match="must be an ONNX file"):
