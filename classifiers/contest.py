@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -11,18 +10,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from classifiers.charts import svg
 from classifiers.checkpoint import read_meta
 from classifiers.config import NetworkConfig, TrainConfig
 from classifiers.confirm import compared, judged
-from classifiers.contest_figure import contest_figure
 from classifiers.counting import formula
 from classifiers.data import Data, open_data
 from classifiers.engine import Result, fit
 from classifiers.errors import ConfigError
-from classifiers.files import read_json, write_bytes, write_json
+from classifiers.files import read_json, write_json
 from classifiers.split import Split
-from classifiers.stats import CONFIDENCE, RESAMPLES, Estimate, Floats
+from classifiers.stats import CONFIDENCE, RESAMPLES, Estimate
 from classifiers.strategies import Tuned, finetune
 
 Told = Callable[[str, int, float], None]
@@ -62,8 +59,7 @@ def contest(
 ) -> list[Standing]:  # fmt: skip
     """Train every entrant from every seed in out/NAME-SEED and compare them; the last one from scratch is the measure.
 
-    What was trained before is not trained again. Writes table.json and table.svg into `out`. Raises ConfigError
-    for fewer than two seeds.
+    What was trained before is not trained again. Writes out/table.json. Raises ConfigError for fewer than two seeds.
     """
     if len(seeds) < 2:
         raise ConfigError(f"a comparison takes at least 2 seeds, to see how much they matter, but has {len(seeds)}")
@@ -99,16 +95,7 @@ def contest(
         "rows": [asdict(f) for f in found],
     }
     write_json(out / "table.json", document)
-    curves = {row.name: _curve([out / f"{row.name}-{seed}" for seed in seeds]) for row in found}
-    write_bytes(out / "table.svg", svg(lambda: contest_figure(found, curves)).encode())
     return found
-
-
-def _curve(runs: Sequence[Path]) -> Floats:
-    """Validation accuracy [seeds, epochs], cut to the shortest run."""
-    rows = [[json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()] for run in runs]
-    epochs = min(map(len, rows))
-    return np.array([[row["validation_accuracy"] for row in lines[:epochs]] for lines in rows])
 
 
 def mean_of(answers: Sequence[NDArray[np.bool_]]) -> Estimate:

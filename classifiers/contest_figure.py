@@ -2,21 +2,34 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import NullLocator, PercentFormatter, ScalarFormatter
 
-from classifiers.charts import BLUE, INK, MUTED, ORANGE, WIDTH
+from classifiers.charts import BLUE, INK, MUTED, ORANGE, WIDTH, svg
+from classifiers.contest import Standing
+from classifiers.files import write_bytes
 from classifiers.stats import Floats
 
-if TYPE_CHECKING:
-    from classifiers.contest import Standing
-
 _COLOURS = (BLUE, ORANGE, "#2f8f5b", "#8a4fa3", "#b42318", MUTED)
+
+
+def draw(rows: Sequence[Standing], folder: Path, seeds: Sequence[int]) -> None:
+    """Write table.svg into the folder of a comparison, from the runs that lie there."""
+    curves = {row.name: _curve([folder / f"{row.name}-{seed}" for seed in seeds]) for row in rows}
+    write_bytes(folder / "table.svg", svg(lambda: contest_figure(rows, curves)).encode())
+
+
+def _curve(runs: Sequence[Path]) -> Floats:
+    """Validation accuracy [seeds, epochs], cut to the shortest run."""
+    rows = [[json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()] for run in runs]
+    epochs = min(map(len, rows))
+    return np.array([[row["validation_accuracy"] for row in lines[:epochs]] for lines in rows])
 
 
 def contest_figure(rows: Sequence[Standing], curves: Mapping[str, Floats]) -> Figure:

@@ -184,6 +184,7 @@ def _compare(
 ) -> None:  # fmt: skip
     from classifiers.cli.progress import say
     from classifiers.contest import contest
+    from classifiers.contest_figure import draw
     from classifiers.split import save_split
 
     save_split(out / "split.json", split)
@@ -192,6 +193,7 @@ def _compare(
         entrants, root, split, range(first, first + seeds), out, cache=cache,
         told=lambda name, seed, accuracy: say(f"{name}, seed {seed}: accuracy {accuracy:.4f}"),
     )  # fmt: skip
+    draw(rows, out, range(first, first + seeds))
     if as_json:
         sys.stdout.write(json.dumps({"rows": [asdict(row) for row in rows]}) + "\n")
         return
