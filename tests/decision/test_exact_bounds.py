@@ -188,13 +188,19 @@ def test_a_reason_is_cut_to_its_longest(length):
 def test_a_doubt_about_a_fault_ends_just_when_it_must_be_confirmed():
     faults = Faults(MappingProxyType({"journal": "full"}), frozenset({"journal"}), CONFIRM_S)
     assert faults.at(CONFIRM_S - 0.001) is faults
-    assert dict(faults.at(CONFIRM_S).reasons) == {}
+    assert faults.at(CONFIRM_S) == Faults(MappingProxyType({}), frozenset(), CONFIRM_S)
 
 
 def test_a_fault_may_be_told_anew_again_and_again():
     hub = Hub(site(update_interval_s=1.0))
     told = [alert for n in range(4) for alert in hub.fault(float(n), "journal", f"reason {n}")]
     assert [alert.why for alert in told if alert.fault == "journal"] == [f"journal: reason {n}" for n in range(4)]
+
+
+def test_the_interval_of_a_fault_counts_from_when_it_was_told_last():
+    hub = Hub(replace(site(update_interval_s=1.0), camera_timeout_s=60.0))
+    told = [[alert.why for alert in hub.fault(t_s, "journal", f"at {t_s}")] for t_s in (0.0, 1.0, 1.5, 2.0)]
+    assert told == [["journal: at 0.0"], ["journal: at 1.0"], [], ["journal: at 2.0"]]
 
 
 def test_the_words_of_an_escalation_name_the_last_group():

@@ -18,17 +18,17 @@ from railwatch.decision.escalation import attended
 from railwatch.decision.following import Following, standing_of
 from railwatch.decision.hours import NO_BOUNDS
 from railwatch.decision.incidents import Incident, SectionSight, lifted, unlifted
-from railwatch.decision.looking import NO_LOOKS, Look, lift_channels, lift_of, with_look
+from railwatch.decision.looking import NO_LOOKS, Look, lift_channels, lift_of, with_look, words_of
 from railwatch.decision.motion import Pace
-from railwatch.decision.presence import CameraMemory, observe
-from railwatch.decision.probing import Probing, begun
+from railwatch.decision.presence import CameraMemory, SectionView, observe
+from railwatch.decision.probing import Probing, Running, begun, heard
 from railwatch.decision.risk import NO_TRAIN
 from railwatch.decision.telling import Account, Transition
 from railwatch.decision.trains import NO_REPORTS
 from railwatch.decision.transitions import told_of
 from railwatch.decision.zones import Hit
 from tests.decision.test_exact_bounds import FLAT
-from tests.scenario import ON_TRACK, Hub, observation, site, track
+from tests.scenario import IN_APPROACH, ON_TRACK, Hub, observation, site, track
 
 WARNING, EMERGENCY = Severity.WARNING, Severity.EMERGENCY
 SETTINGS = SecondLookSettings("c.onnx", "a" * 64, least_confidence=0.5, herd_taxa=("Bovidae",))
@@ -88,6 +88,19 @@ def test_an_incident_is_lifted_above_its_own_severity_only(lift, severity, own):
     assert unlifted(after) == OPEN
 
 
+def test_what_was_lifted_closes_as_any_other_and_a_fall_that_it_hides_is_an_update():
+    before = replace(OPEN, severity=EMERGENCY, unlifted=WARNING)
+    assert lifted(before, None, Action.CLOSED, sight()) == (None, Action.CLOSED)
+    fallen = replace(OPEN, severity=Severity.NOTICE)
+    after, action = lifted(before, fallen, Action.DEESCALATED, sight(lift_channels(EMERGENCY)))
+    assert (after.severity, after.unlifted, action) == (EMERGENCY, Severity.NOTICE, Action.UPDATED)
+    assert lifted(before, fallen, Action.DEESCALATED, sight()) == (fallen, Action.DEESCALATED)
+
+
+def test_how_sure_it_is_is_told_rounded_down():
+    assert "Bovidae, 99 % sure" in words_of(Look("Bovidae", 0.999, 0.0))
+
+
 @pytest.mark.parametrize(("level", "since_s"), [(None, 1.0), (AckLevel.DISPLAYED, 50.0), (AckLevel.ACKNOWLEDGED, 50.0)])
 def test_what_the_second_look_raises_gives_nobody_more_time(level, since_s):
     before = replace(OPEN, level=level)
@@ -139,6 +152,24 @@ def test_the_words_of_the_last_self_test_stay_until_the_next_is_over():
     after = begun(Probing(words="as it was"), "t1", 2.0, 5.0)
     assert (after.words, after.running.begun_s, after.running.within_s) == ("as it was", 5.0, 2.0)
     assert begun(after, "t2", 2.0, 6.0).words == "another one was begun before it was over: no verdict"
+
+
+def test_what_is_heard_of_another_self_test_or_of_none_changes_nothing():
+    seen = Running("t1", 0.0, 2.0, CameraMemory(0.0), ("main",), 1.0)
+    for before in (Probing(), Probing(seen), Probing(replace(seen, sections=()))):
+        assert heard(before, "other", 1.5) == before
+    assert heard(Probing(replace(seen, sections=())), "t1", 1.5).runs == 0
+    assert heard(Probing(seen), "t1", 1.5).latencies_s == (0.5,)
+
+
+def test_the_longest_stay_is_that_of_the_most_dangerous_place():
+    hub = Hub(site())
+    for number in range(9):
+        beside = track(IN_APPROACH, 2)
+        hub.see(number / 2, *([beside, track(ON_TRACK)] if number >= 6 else [beside]))
+        view = hub.state.cameras["cam"].view("main")
+        assert view.longest_dwell_s == (number / 2 - 3.0 if number >= 6 else number / 2)
+    assert SectionView().longest_dwell_s == 0.0
 
 
 def test_a_camera_that_is_observed_is_not_waited_for():

@@ -172,6 +172,8 @@ def test_of_trains_that_come_at_once_the_source_that_was_configured_first_is_tol
     assert (said.source, said.eta_s, said.why) == ("z", 30.0, "z tells of a train")
     assert believe(report("z", 31.0), report("a", 30.0), sources=FEEDS[:2]).source == "a"
     assert believe(report("z", 0.5), report("a", 0.0), sources=FEEDS[:2]).source == "a"
+    both = believe(report(eta_s=0.5), report(eta_s=0.0, direction="west"))
+    assert (both.eta_s, both.source) == (0.0, "feed")
 
 
 def test_a_source_that_failed_is_told_before_a_train_that_is_here_now():
