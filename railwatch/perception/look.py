@@ -26,7 +26,7 @@ SMALL: Final = Size(320, 180)
 """The reduced picture in which detail, shift and levels are measured: 20 x 20 pixels a cell."""
 
 FINE: Final = Size(640, 360)
-"""The picture in which noise and sharpness are measured; one that is smaller is taken as it is."""
+"""The picture in which noise and sharpness are measured, upright for an upright one; a smaller one stays as it is."""
 
 FAR: Final = 8
 """Distance in pixels over which contrast is measured, against that of neighbours: their ratio is sharpness."""
@@ -88,9 +88,11 @@ class Look:
 
 def reduced(luma: UInt8Array) -> UInt8Array:
     """The picture at about the size at which detectors look, reduced as their samples are; a smaller one as it is."""
-    if luma.shape[1] <= FINE.width and luma.shape[0] <= FINE.height:
+    height, width = luma.shape
+    fine = FINE if width >= height else Size(FINE.height, FINE.width)
+    if width <= fine.width and height <= fine.height:
         return luma
-    return np.asarray(cv2.resize(luma, FINE, interpolation=cv2.INTER_LINEAR), np.uint8)
+    return np.asarray(cv2.resize(luma, fine, interpolation=cv2.INTER_LINEAR), np.uint8)
 
 
 def look_at(fine: UInt8Array, *, full_range: bool) -> Look:

@@ -25,8 +25,11 @@ FLAT_DETAIL: Final = 0.3
 FLAT_SHARE: Final = 0.9
 """Part of the cells of a picture without signal, of one colour, that are flat."""
 
-DARK_LEVEL: Final = 12.0
-"""Level of the brightest tenth of the cells below which objects are no longer found."""
+DARK_LEVEL: Final = 13.0
+"""Level of the brightest tenth of the cells below which half of what could be found is no longer found: BLIND."""
+
+DIM_LEVEL: Final = 23.0
+"""The same for animals, which are found less surely than people: DEGRADED."""
 
 BLUE_ABOVE: Final = 60.0
 """A flat picture whose blue is so much above its green and red is what recorders show without a signal."""
@@ -54,11 +57,17 @@ def light_of(look: Look, bgr: Callable[[], UInt8Array]) -> Finding | None:
         blue, green, red = bgr()[::16, ::16].reshape(-1, 3).mean(axis=0)
         colour = "blue" if blue - max(green, red) >= BLUE_ABOVE else "one colour"
         return Finding(VitalCheck.NO_SIGNAL, blind, f"no signal: the picture is all {colour}")
-    bright = float(np.quantile(level, 0.9))
-    if bright < DARK_LEVEL:
-        reason = f"too dark to see anybody (level {bright:.0f} of 255 in the brightest tenth)"
-        return Finding(VitalCheck.DARK, blind, reason)
-    return None
+    return _darkness(float(np.quantile(level, 0.9)))
+
+
+def _darkness(bright: float) -> Finding | None:
+    """What is wrong with a picture whose brightest tenth has the level `bright`."""
+    if bright >= DIM_LEVEL:
+        return None
+    dark = bright < DARK_LEVEL
+    words = "to see anybody" if dark else "to be sure of animals"
+    reason = f"too dark {words} (level {bright:.0f} of 255 in the brightest tenth)"
+    return Finding(VitalCheck.DARK, CameraState.BLIND if dark else CameraState.DEGRADED, reason)
 
 
 def _is_bars(look: Look) -> bool:

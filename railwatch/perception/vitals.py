@@ -61,8 +61,9 @@ class CameraVitals:
         self._fine: tuple[float, UInt8Array] | None = None
 
     def rearm(self) -> None:
-        """Take the scene anew: zones were drawn anew, for the view that the camera has now."""
+        """Take the scene and its sharpness anew: zones were drawn anew, for the view that the camera has now."""
         self._scene.forget()
+        self._focus.forget()
 
     @property
     def fixed(self) -> bool:
@@ -97,14 +98,16 @@ class CameraVitals:
         else:
             self._said["light"] = []
         boxed = cells_under(tracks, frame.picture.size)
-        lit = light is None and not self._light.active
-        self._said["scene"] = self._scene.glance(frame.t_s, look, boxed, trusted=lit and not self._said["freeze"])
+        trusted = light is None and not self._light.active and not self._said["freeze"]
+        self._said["scene"] = self._scene.glance(frame.t_s, look, boxed, trusted=trusted, lit=light is None)
 
     def _inspect(self, frame: Frame, fine: UInt8Array, before: UInt8Array) -> None:
         """Focus, noise and place, once a second, on two successive frames."""
         trusted = not (self._said["light"] or self._said["scene"] or self._said["freeze"])
         look = look_at(fine, full_range=full_range(frame.picture))
-        self._said["focus"] = self._focus.update(frame.t_s, fine, before, self._scene.shown(look), trusted=trusted)
+        # In the dark there is no contrast that sharpness could be told by.
+        dark, shown = bool(self._said["light"]), self._scene.shown(look)
+        self._said["focus"] = [] if dark else self._focus.update(frame.t_s, fine, before, shown, trusted=trusted)
         # Only a fixed camera has a scene that it can be moved from.
         fixed = VitalCheck.MOVED not in self.off
         self._said["place"] = self._scene.inspect(frame.t_s, look, trusted=trusted) if fixed else []
@@ -129,7 +132,8 @@ def judged(findings: Iterable[Finding]) -> tuple[CameraState, str]:
     (<CameraState.NOMINAL: 'NOMINAL'>, 'frames arrive')
     """
     found = sorted(findings, key=lambda finding: finding.state is not CameraState.BLIND)
-    shut = {check for finding in found for check in _SHUTS.get(finding.check, frozenset())}
+    blind = (finding.check for finding in found if finding.state is CameraState.BLIND)
+    shut = {check for by in blind for check in _SHUTS.get(by, frozenset())}
     said = [finding for finding in found if finding.check not in shut]
     if not said:
         return CameraState.NOMINAL, NOTHING_WRONG

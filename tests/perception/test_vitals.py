@@ -88,9 +88,10 @@ def moved(luma, noise, broken):
         (after(faults.spray), 2.0, CameraState.BLIND, "covered"),
         (after(faults.defocus(0.005)), 10.0, CameraState.BLIND, "out of focus"),
         (moved, 10.0, CameraState.BLIND, "moved"),
-        (after(lambda luma, noise: (16 + (luma - 16.0) * 0.04).clip(16).astype(np.uint8)), 10.0, CameraState.BLIND, ""),
+        (after(faults.dim(0.08)), 10.0, CameraState.BLIND, "too dark to see anybody"),
+        (after(faults.dim(0.1)), 10.0, CameraState.DEGRADED, "too dark to be sure of animals"),
     ],
-    ids=["freeze", "black", "white", "bars", "blue", "hand", "bag", "spray", "defocus", "shift", "dark"],
+    ids=["freeze", "black", "white", "bars", "blue", "hand", "bag", "spray", "defocus", "shift", "dark", "dim"],
 )
 def test_a_fault_is_noticed_in_time_and_not_before(clip, noises, change, bar_s, state, words):
     said = watch(clip, noises, change, bar_s + 0.5)
@@ -256,6 +257,12 @@ def test_the_gravest_reason_comes_first_and_what_follows_from_it_is_not_said():
     grave = Finding(VitalCheck.BLACK, CameraState.BLIND, "black")
     follows = Finding(VitalCheck.FROZEN, CameraState.BLIND, "still")
     assert judged([weak, follows, grave]) == (CameraState.BLIND, "black; slow")
+
+
+def test_what_is_only_degraded_hides_nothing():
+    dim = Finding(VitalCheck.DARK, CameraState.DEGRADED, "dim")
+    frozen = Finding(VitalCheck.FROZEN, CameraState.BLIND, "still")
+    assert judged([dim, frozen]) == (CameraState.BLIND, "still; dim")
 
 
 def test_a_condition_that_flickers_does_not_count():

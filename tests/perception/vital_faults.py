@@ -84,6 +84,15 @@ def defocus(share: float) -> Fault:
     return fault
 
 
+def dim(part: float) -> Fault:
+    """So much of the light is left."""
+
+    def fault(luma: Luma, noise: Noise) -> Luma:
+        return _noisy(16 + (luma.astype(np.float32) - 16) * part, noise, 0.5)
+
+    return fault
+
+
 def view(luma: Luma, shift: float = 0.0, degrees: float = 0.0) -> Luma:
     """The middle 88 % of the picture, shifted to the right by a share of its width and turned: what a camera sees of a
     scene that goes on beyond its picture.
