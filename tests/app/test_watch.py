@@ -160,7 +160,15 @@ def test_a_clip_that_breaks_makes_the_camera_blind_before_it_is_told(clip, model
     assert json.loads((tmp_path / "alerts").read_text().splitlines()[-1])["kind"] == "BLINDNESS"
 
 
-def test_ctrl_c_ends_after_the_frame_and_a_second_one_at_once(clip, model):
+@pytest.fixture
+def ctrl_c():
+    """Ctrl-C as at a terminal: a run in the background has it ignored."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+def test_ctrl_c_ends_after_the_frame_and_a_second_one_at_once(clip, model, ctrl_c):
     seen = []
 
     def press(progress):
@@ -168,7 +176,6 @@ def test_ctrl_c_ends_after_the_frame_and_a_second_one_at_once(clip, model):
         if progress.frames == 5:
             os.kill(os.getpid(), signal.SIGINT)
 
-    before = signal.getsignal(signal.SIGINT)
     with Watch(WatchOptions(str(clip), model=model, bind=ANY_PORT), [].append) as watch:
         watch.run(press)
     assert (watch.report.interrupted, seen) == (True, [1, 2, 3, 4, 5])
@@ -177,7 +184,7 @@ def test_ctrl_c_ends_after_the_frame_and_a_second_one_at_once(clip, model):
         assert interrupted.wait(5.0)
         with pytest.raises(KeyboardInterrupt):
             os.kill(os.getpid(), signal.SIGINT)
-    assert signal.getsignal(signal.SIGINT) is before
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
 
 
 def test_where_ctrl_c_is_anothers_it_is_left_to_it():

@@ -20,7 +20,14 @@ def watching(camera, bind, *options, holder="anna:s3cr3t"):
     """The command as a process, with the password in its environment."""
     command = [sys.executable, "-m", "railwatch", "watch", camera.url, "--bind", bind, *options]
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "EAST": holder}
-    return subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    return subprocess.Popen(
+        command,
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # noqa: PLW1509 - ignored in a run in the background
+    )
 
 
 def is_seen(client):
