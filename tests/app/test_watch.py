@@ -29,8 +29,9 @@ DARK, BRIGHT = 16, 235
 
 
 def picture_of(level, index):
-    """A picture whose mean is about `level`, with something to see in it and the noise of a sensor."""
+    """A picture that is about `level` below a strip of sky, with something to see in it and the noise of a sensor."""
     blocks = np.random.default_rng(1).integers(-7, 8, (8, 8, 1)).repeat(8, 0).repeat(8, 1)
+    blocks[:16] += max(0, 110 - level)
     noise = np.random.default_rng(index).integers(-4, 5, (64, 64, 1))
     return np.broadcast_to((level + blocks + noise).clip(0, 255).astype(np.uint8), (64, 64, 3)).copy()
 
