@@ -270,19 +270,7 @@ Body = (
     | Acked
     | Refused
 )
-_Body = TypeVar(
-    "_Body",
-    ReplayRequest,
-    ReplayHeader,
-    AckRequest,
-    ProbeRequest,
-    NowRequest,
-    Noted,
-    TrainRequest,
-    PossessionRequest,
-    Acked,
-    Refused,
-)
+_Body = TypeVar("_Body", bound=Body)
 
 
 def encode_body(body: Body) -> bytes:

@@ -24,6 +24,7 @@ from railwatch.messaging.requests import (
     MAX_TRACK_NAME,
     Acked,
     AckRequest,
+    Body,
     Mark,
     Noted,
     NowRequest,
@@ -55,20 +56,7 @@ _LIMITS: Final[Mapping[tuple[type, str], Mapping[str, Any]]] = MappingProxyType(
         },
         (Status, "lease_s"): {"exclusiveMinimum": 0},
         (Mark, "seq"): {"minimum": 0},
-        **{
-            (body, "request"): _REQUEST
-            for body in (
-                ReplayRequest,
-                ReplayHeader,
-                AckRequest,
-                ProbeRequest,
-                NowRequest,
-                Noted,
-                TrainRequest,
-                PossessionRequest,
-                Acked,
-            )
-        },
+        **{(body, "request"): _REQUEST for body in get_args(Body) if body is not Refused},
         (Refused, "request"): {"anyOf": [{**_REQUEST, "type": "string"}, {"type": "null"}]},
         (ReplayHeader, "open"): {"minimum": 0, "maximum": MAX_BATCH_ALERTS},
         (ReplayHeader, "alerts"): {"minimum": 0, "maximum": MAX_BATCH_ALERTS},

@@ -118,11 +118,11 @@ class StreamSource(Closing):
         for packet in self._packets():
             if self._stop.is_set():
                 return
-            arrived_s = self._clock()
+            arrived_s, content = self._clock(), bytes(packet)
             self.counts.packets += 1
-            taint.packet(packet.pts, bytes(packet), keyframe=packet.is_keyframe, corrupt=packet.is_corrupt)
+            taint.packet(packet.pts, content, keyframe=packet.is_keyframe, corrupt=packet.is_corrupt)
             clock.packet(packet, arrived_s)
-            self._record(packet, arrived_s)
+            self._record(packet, content, arrived_s)
             for picture in self._decoded(packet, taint):
                 if not taint.clean(picture.pts, corrupt=picture.is_corrupt):
                     self.counts.damaged += 1
@@ -140,7 +140,7 @@ class StreamSource(Closing):
             if self._stop.is_set():
                 return
             self.counts.packets += 1
-            self._record(packet, self._clock())
+            self._record(packet, bytes(packet), self._clock())
 
     def close(self) -> None:
         """Let go of the connection."""
@@ -184,10 +184,10 @@ class StreamSource(Closing):
             extradata = bytes(context.extradata or b"")
             self._sink.begin(StreamHead(context.name, extradata, self.info.size, stream.time_base))
 
-    def _record(self, packet: Packet[VideoStream], arrived_s: float) -> None:
+    def _record(self, packet: Packet[VideoStream], content: bytes, arrived_s: float) -> None:
         if self._sink is not None:
             self._sink.put(
-                EncodedPacket(bytes(packet), packet.pts, packet.dts, packet.is_keyframe, packet.is_corrupt, arrived_s)
+                EncodedPacket(content, packet.pts, packet.dts, packet.is_keyframe, packet.is_corrupt, arrived_s)
             )
 
     def _opened(self) -> InputContainer:

@@ -11,17 +11,12 @@ from __future__ import annotations
 import json
 import sys
 import tempfile
-import threading
-from contextlib import ExitStack
 from pathlib import Path
 
-from railwatch.app.record import read_record
 from railwatch.core.alerts import AlertKind
-from railwatch.core.types import Observation
 from railwatch.messaging.events import AlertReceived
-from tests.hub_rig import CLEAR, Follower, RunningHub
-from tests.integration.camera_latency import coming_clip
-from tests.rtsp_rig import RtspCamera, empty_line_clip, why_no_camera, write_camera_site
+from tests.integration.camera_latency import watch_coming
+from tests.rtsp_rig import why_no_camera
 
 FPS, HARM = 25, "lost+gone+flipped:40"
 
@@ -43,22 +38,10 @@ def tainted(log):
 
 def run(transport, seconds):
     """Figures of one transport: pictures that were looked at, of those tainted ones, and what was told of people."""
-    with tempfile.TemporaryDirectory() as text, ExitStack() as stack:
-        folder = Path(text)
-        clip, _ = coming_clip(folder, FPS)
-        _, polygon = empty_line_clip(folder)
-        log, record = folder / "push.log", folder / "inputs.jsonl"
-        camera = stack.enter_context(RtspCamera(clip, fps=FPS, log=log, harm=HARM))
-        more = {"incidents": {"off_delay_s": 0.5}, "risk": {"stay_hold_s": 0.0}, "camera": {"transport": transport}}
-        path, endpoint = write_camera_site(folder, camera.url, polygon, **more)
-        hub = stack.enter_context(RunningHub(path, "--record", str(record)))
-        client = stack.enter_context(Follower(endpoint))
-        client.wait_state("main", CLEAR)
-        threading.Event().wait(seconds)
-        hub.stop()
-        alerts = [event.alert for _, event in client.events if isinstance(event, AlertReceived)]
+    with tempfile.TemporaryDirectory() as text:
+        events, seen, log, _ = watch_coming(Path(text), FPS, seconds, harm=HARM, transport=transport)
+        alerts = [event.alert for _, event in events if isinstance(event, AlertReceived)]
         told = [alert for alert in alerts if alert.kind is AlertKind.INTRUSION]
-        seen = [stamped.input for stamped in read_record(record)[1] if isinstance(stamped.input, Observation)]
         bad, harmed = tainted(log)
         looked_at = {item.captured_at: round(item.pts_s * FPS) for item in seen}
         return {

@@ -117,15 +117,14 @@ def main():
     """Both; a line of JSON each."""
     if reason := why_no_camera():
         sys.exit(reason)
-    for number, work in enumerate((of_a_camera, on_a_full_disk)):
-        with tempfile.TemporaryDirectory() as text:
-            found = work(Path(text) / str(number)) if number else of_a_camera(Path(text))
-            if not number:
-                found, shown = found
-                if len(sys.argv) > 1:
-                    Path(sys.argv[1]).write_bytes(shown.read_bytes())
+    with tempfile.TemporaryDirectory() as text:
+        found, shown = of_a_camera(Path(text))
+        if len(sys.argv) > 1:
+            Path(sys.argv[1]).write_bytes(shown.read_bytes())
         sys.stdout.write(json.dumps(found) + "\n")
         sys.stdout.flush()
+    with tempfile.TemporaryDirectory() as text:
+        sys.stdout.write(json.dumps(on_a_full_disk(Path(text) / "site")) + "\n")
 
 
 if __name__ == "__main__":

@@ -95,22 +95,33 @@ def latencies(alerts, seen, pushes, first, fps):
     return from_hit, from_entry
 
 
-def measure(fps, seconds):
-    """Figures of one frame rate."""
-    with tempfile.TemporaryDirectory() as text, ExitStack() as stack:
-        folder = Path(text)
+def watch_coming(folder, fps, seconds, *, harm=None, **camera):
+    """A hub watches a camera that shows `coming_clip`, for so many seconds from its first CLEAR on.
+
+    The events of a subscriber, the Observations, the log of the camera, and the number of the first picture with the
+    person.
+    """
+    with ExitStack() as stack:
         clip, first = coming_clip(folder, fps)
         _, polygon = empty_line_clip(folder, fps=fps)
         log, record = folder / "push.log", folder / "inputs.jsonl"
-        camera = stack.enter_context(RtspCamera(clip, fps=fps, log=log))
-        more = {"incidents": {"off_delay_s": 0.5}, "risk": {"stay_hold_s": 0.0}}
-        path, endpoint = write_camera_site(folder, camera.url, polygon, **more)
+        served = stack.enter_context(RtspCamera(clip, fps=fps, log=log, harm=harm))
+        more = {"incidents": {"off_delay_s": 0.5}, "risk": {"stay_hold_s": 0.0}, "camera": camera}
+        path, endpoint = write_camera_site(folder, served.url, polygon, **more)
         hub = stack.enter_context(RunningHub(path, "--record", str(record)))
         client = stack.enter_context(Follower(endpoint))
         client.wait_state("main", CLEAR)
         threading.Event().wait(seconds)
         hub.stop()
-        alerts = [(at_s, event.alert) for at_s, event in client.events if isinstance(event, AlertReceived)]
+        seen = [stamped.input for stamped in read_record(record)[1] if isinstance(stamped.input, Observation)]
+        return client.events, seen, log, first
+
+
+def measure(fps, seconds):
+    """Figures of one frame rate."""
+    with tempfile.TemporaryDirectory() as text:
+        events, seen, log, first = watch_coming(Path(text), fps, seconds)
+        alerts = [(at_s, event.alert) for at_s, event in events if isinstance(event, AlertReceived)]
         opened = [
             (at_s, alert)
             for at_s, alert in alerts
@@ -118,7 +129,6 @@ def measure(fps, seconds):
             and alert.action is Action.OPENED
             and not alert.why.startswith("replay")
         ]
-        seen = [stamped.input for stamped in read_record(record)[1] if isinstance(stamped.input, Observation)]
         hit, entry = latencies(opened, seen, pushes_of(log), first, fps)
         return {
             "fps": fps,
